@@ -1,0 +1,135 @@
+"""The engine alone: one instance in memory, read, de-identified and encoded again.
+
+Every contender gets the same bytes and must give the bytes of a Part 10 file. Rounds are
+interleaved; a library that is not installed is left out by name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import statistics
+import time
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
+
+import pydicom
+
+from benchmarks import instances
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FRAGMENT: Final = 16_376  # of a P-DATA-TF of 16 KiB, as most senders make them
+_KEY: Final = bytes(range(32))
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What one contender took."""
+
+    name: str
+    median_ms: float
+    best_ms: float
+
+
+def run(*, rounds: int, repeats: int) -> tuple[list[Timed], list[str]]:
+    """Time every contender.
+
+    Args:
+        rounds: Of all contenders in turn, after one that is not counted.
+        repeats: Of one contender in a round; their mean is the round's figure.
+
+    Returns:
+        The contenders, and the names of those that are not installed.
+    """
+    logging.getLogger("pydicom").setLevel(logging.ERROR)
+    dataset = instances.ct(512)
+    contenders, missing = _contenders(instances.encode(dataset), instances.part10(dataset))
+    took: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds + 1):
+        for name, contender in contenders.items():
+            start = time.perf_counter()
+            for _ in range(repeats):
+                contender()
+            if number:
+                took[name].append(1000 * (time.perf_counter() - start) / repeats)
+    return [Timed(name, statistics.median(ms), min(ms)) for name, ms in took.items()], missing
+
+
+def _contenders(
+    encoded: bytes, file: bytes
+) -> tuple[dict[str, Callable[[], bytes]], list[str]]:
+    contenders: dict[str, Callable[[], bytes]] = {"pydicom read + write": lambda: _pydicom(file)}
+    missing: list[str] = []
+    makers: tuple[tuple[str, str, Callable[[], Callable[[], bytes]]], ...] = (
+        ("Anonode", "rules", lambda: _anonode(encoded, len(encoded))),
+        ("Anonode, in fragments of 16 KiB", "rules", lambda: _anonode(encoded, _FRAGMENT)),
+        ("dcmanon (Rust)", "dcmanon", lambda: _dcmanon(file)),
+        ("dicom-anonymizer", "dicomanonymizer", lambda: _dicom_anonymizer(file)),
+        ("dicognito", "dicognito", lambda: _dicognito(file)),
+    )
+    for name, module, make in makers:
+        if importlib.util.find_spec(module) is None:
+            missing.append(name)
+        else:
+            contenders[name] = make()
+    return contenders, missing
+
+
+def _anonode(encoded: bytes, fragment: int) -> Callable[[], bytes]:
+    from rules import Deidentifier, Pseudonyms, compile_plan, load_profiles  # noqa: PLC0415
+
+    text = "version: 1\nprofiles:\n  bench:\n    Base: basic\n"
+    plan = compile_plan(load_profiles(text, "bench.yaml")["bench"])
+    pseudonyms = Pseudonyms(_KEY)
+
+    def once() -> bytes:
+        written = BytesIO()
+        deidentifier = Deidentifier(plan, pseudonyms, instances.EXPLICIT_LITTLE)
+        view = memoryview(encoded)
+        for at in range(0, len(view), fragment):
+            written.writelines(deidentifier.feed(view[at : at + fragment]))
+        written.writelines(deidentifier.finish()[0])
+        return written.getvalue()
+
+    return once
+
+
+def _pydicom(file: bytes) -> bytes:
+    return _written(pydicom.dcmread(BytesIO(file)))
+
+
+def _written(dataset: pydicom.Dataset) -> bytes:
+    written = BytesIO()
+    dataset.save_as(written)
+    return written.getvalue()
+
+
+def _dcmanon(file: bytes) -> Callable[[], bytes]:
+    anonymizer: Any = importlib.import_module("dcmanon").Anonymizer()
+    return lambda: anonymizer.anonymize(BytesIO(file))
+
+
+def _dicom_anonymizer(file: bytes) -> Callable[[], bytes]:
+    library: Any = importlib.import_module("dicomanonymizer")
+
+    def once() -> bytes:
+        dataset = pydicom.dcmread(BytesIO(file))
+        library.anonymize_dataset(dataset)
+        return _written(dataset)
+
+    return once
+
+
+def _dicognito(file: bytes) -> Callable[[], bytes]:
+    anonymizer: Any = importlib.import_module("dicognito.anonymizer").Anonymizer(seed="bench")
+
+    def once() -> bytes:
+        dataset = pydicom.dcmread(BytesIO(file))
+        anonymizer.anonymize(dataset)
+        return _written(dataset)
+
+    return once

@@ -1,0 +1,40 @@
+"""The rules of de-identification: pure, bytes in and bytes out.
+
+No socket, thread, clock or file but its own tables. `load_profiles` and `compile_plan` turn
+a profile into a plan, `Deidentifier` and `deidentify` apply it, `explain` says why.
+"""
+
+from rules.compiler import compile_plan
+from rules.deidentify import DEFAULT_LIMITS, Deidentifier, Limits, deidentify
+from rules.errors import (
+    DeidentificationError,
+    DocumentError,
+    InstanceRefused,
+    Mark,
+    Problem,
+    Reason,
+    RulesError,
+)
+from rules.plan import Line, Plan, explain
+from rules.pseudonyms import Pseudonyms
+from rules.report import Report
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "DeidentificationError",
+    "Deidentifier",
+    "DocumentError",
+    "InstanceRefused",
+    "Limits",
+    "Line",
+    "Mark",
+    "Plan",
+    "Problem",
+    "Pseudonyms",
+    "Reason",
+    "Report",
+    "RulesError",
+    "compile_plan",
+    "deidentify",
+    "explain",
+]

@@ -1,0 +1,350 @@
+"""One operator per action code of PS3.15 Table E.1-1a and per Replace function.
+
+An operator is small, stateless and describes itself. It is given the encoded value of one
+element and returns the encoded value that takes its place; it never names a value when it
+fails. Keeping, descending into a sequence and removing are verdicts that the walk carries
+out itself, so they are constants here.
+
+Source: PS3.15 E.1.1, E.3; PS3.5 6.2 for the dummies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from rules import values
+from rules.elements import element, item, padded
+from rules.tables.dictionary import is_registered_uid
+
+if TYPE_CHECKING:
+    from rules.pseudonyms import Pseudonyms
+
+DUMMY_TEXT = "ANONYMIZED"
+DUMMY_DATE = "19000101"
+DUMMY_DATETIME = "19000101000000"
+_DUMMIES: dict[str, bytes] = {
+    "AS": b"000Y",
+    "AT": bytes(4),
+    "DA": DUMMY_DATE.encode(),
+    "DS": b"0 ",
+    "DT": DUMMY_DATETIME.encode(),
+    "FD": bytes(8),
+    "FL": bytes(4),
+    "IS": b"0 ",
+    "OB": bytes(2),
+    "OD": bytes(8),
+    "OF": bytes(4),
+    "OL": bytes(4),
+    "OV": bytes(8),
+    "OW": bytes(2),
+    "SL": bytes(4),
+    "SS": bytes(2),
+    "SV": bytes(8),
+    "TM": b"000000",
+    "UL": bytes(4),
+    "UN": bytes(2),
+    "UR": b"urn:anonymized",
+    "US": bytes(2),
+    "UV": bytes(8),
+}
+
+
+@dataclass(slots=True)
+class Context:
+    """What an operator may know of the instance around its element.
+
+    `charsets` are the values of Specific Character Set of the result, empty for the default
+    repertoire; `implicit` says how items are to be written.
+    """
+
+    pseudonyms: Pseudonyms
+    implicit: bool
+    charsets: tuple[str, ...] = ()
+
+
+class Operator(Protocol):
+    """What happens to one element."""
+
+    @property
+    def code(self) -> str:
+        """The action code of PS3.15 Table E.1-1a: D Z X K C or U."""
+
+    def describe(self) -> str:
+        """A few words for `check` and `preview`."""
+
+    def apply(self, vr: str, value: bytes, context: Context) -> bytes:
+        """The encoded value, of even length, that replaces `value`.
+
+        Args:
+            vr: The VR the result is written with.
+            value: The encoded value as received; empty when the element is absent or empty.
+            context: Of the instance.
+
+        Raises:
+            ValueError: it cannot be done; the message does not quote the value.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Carried out by the walk, never applied."""
+
+    code: str
+    words: str
+
+    def describe(self) -> str:
+        """See Operator."""
+        return self.words
+
+    def apply(self, vr: str, value: bytes, context: Context) -> bytes:  # noqa: ARG002
+        """Nothing to apply: the walk decides by identity."""
+        raise NotImplementedError(self.words)
+
+
+KEEP = Verdict("K", "keep")
+DESCEND = Verdict("K", "keep, rules apply inside")
+REMOVE = Verdict("X", "remove")
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """Z: present, of zero length."""
+
+    code: str = "Z"
+
+    def describe(self) -> str:
+        """See Operator."""
+        return "empty"
+
+    def apply(self, vr: str, value: bytes, context: Context) -> bytes:  # noqa: ARG002
+        """See Operator."""
+        return b""
+
+
+@dataclass(frozen=True, slots=True)
+class Dummy:
+    """D: a value of the VR that says nothing."""
+
+    code: str = "D"
+
+    def describe(self) -> str:
+        """See Operator."""
+        return "dummy value"
+
+    def apply(self, vr: str, value: bytes, context: Context) -> bytes:  # noqa: ARG002
+        """See Operator."""
+        return _DUMMIES.get(vr) or padded(vr, DUMMY_TEXT.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class RemapUID:
+    """U: every value becomes a keyed UID; UIDs that the standard registers stay."""
+
+    scope: str
+    code: str = "U"
+
+    def describe(self) -> str:
+        """See Operator."""
+        return f"keyed UID, scope {self.scope}"
+
+    def apply(self, vr: str, value: bytes, context: Context) -> bytes:  # noqa: ARG002
+        """See Operator."""
+        originals = plain(value).split("\\")
+        return padded("UI", "\\".join(self._one(uid, context) for uid in originals).encode())
+
+    def _one(self, padded_uid: str, context: Context) -> str:
+        uid = padded_uid.strip(" \0")
+        if not uid or is_registered_uid(uid):
+            return uid
+        return context.pseudonyms.uid(self.scope, uid)
+
+
+@dataclass(frozen=True, slots=True)
+class Pseudonym:
+    """A keyed pseudonym of the value as a whole; `when_empty` takes the place of nothing."""
+
+    scope: str
+    when_empty: str = ""
+    code: str = "D"
+
+    def describe(self) -> str:
+        """See Operator."""
+        return f"keyed pseudonym, scope {self.scope}"
+
+    def apply(self, vr: str, value: bytes, context: Context) -> bytes:
+        """See Operator."""
+        original = plain(value).strip(" \0")
+        if not original:
+            return padded(vr, self.when_empty.encode())
+        return padded(vr, context.pseudonyms.identifier(self.scope, original).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class LiteralText:
+    """Replace by a text in the instance's own character set."""
+
+    text: str
+    code: str = "D"
+
+    def describe(self) -> str:
+        """See Operator."""
+        return f'"{self.text}"' if self.text else "empty"
+
+    def apply(self, vr: str, value: bytes, context: Context) -> bytes:  # noqa: ARG002
+        """See Operator."""
+        return encode_literal(vr, self.text, context.charsets)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Replace by a value that is the same in every character set."""
+
+    value: bytes
+    words: str
+    code: str = "D"
+
+    def describe(self) -> str:
+        """See Operator."""
+        return self.words
+
+    def apply(self, vr: str, value: bytes, context: Context) -> bytes:  # noqa: ARG002
+        """See Operator."""
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A sequence written anew; each item is its elements as (tag, VR, operator), ascending."""
+
+    items: tuple[tuple[tuple[int, str, Operator], ...], ...]
+    words: str
+    code: str = "D"
+
+    def describe(self) -> str:
+        """See Operator."""
+        return self.words
+
+    def apply(self, vr: str, value: bytes, context: Context) -> bytes:  # noqa: ARG002
+        """See Operator."""
+        return b"".join(item(_encoded(elements, context)) for elements in self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class AppendText:
+    """A mark: one more value behind those that stand, unless it stands there already."""
+
+    text: str
+    code: str = "K"
+
+    def describe(self) -> str:
+        """See Operator."""
+        return f'append "{self.text}"'
+
+    def apply(self, vr: str, value: bytes, context: Context) -> bytes:  # noqa: ARG002
+        """See Operator."""
+        mark = self.text.encode()
+        standing = value.rstrip(b" \0")
+        if mark in (one.strip() for one in standing.split(b"\\")):
+            return value
+        return padded(vr, standing + b"\\" + mark if standing else mark)
+
+
+@dataclass(frozen=True, slots=True)
+class AppendCode:
+    """A mark: one more item of a code sequence, unless its code stands there already.
+
+    The walk applies the rules to the items that stand before this is asked.
+    """
+
+    code_value: str
+    meaning: str
+    code: str = "K"
+    _item: Items = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_item", code_items(self.code_value, "DCM", self.meaning))
+
+    def describe(self) -> str:
+        """See Operator."""
+        return f"append code {self.code_value} ({self.meaning})"
+
+    def apply(self, vr: str, value: bytes, context: Context) -> bytes:
+        """See Operator."""
+        value_of_code = element(0x00080100, "SH", self.code_value.encode(), implicit=context.implicit)
+        return value if value_of_code in value else value + self._item.apply(vr, value, context)
+
+
+def constant(vr: str, text: str) -> Constant:
+    """A literal in the default repertoire, encoded once; always of VRs of text."""
+    return Constant(padded(vr, text.encode("ascii")), f'"{text}"')
+
+
+def literal(vr: str, text: str) -> Operator:
+    """Replace by a literal; encoded here and now unless it needs the character set.
+
+    Raises:
+        ValueError: the VR cannot hold it.
+    """
+    if not text:
+        return Empty()
+    if vr in values.TEXT_VRS and not text.isascii():
+        return LiteralText(text)
+    return Constant(encode_literal(vr, text, ()), f'"{text}"')
+
+
+def code_items(value: str, scheme: str, meaning: str) -> Items:
+    """One item of the Code Sequence Macro (PS3.3 8.8)."""
+    texts = ((0x00080100, "SH", value), (0x00080102, "SH", scheme), (0x00080104, "LO", meaning))
+    elements = tuple((tag, vr, constant(vr, text)) for tag, vr, text in texts)
+    return Items((elements,), f"one item: {value} ({scheme})")
+
+
+def dummy_items(keyword: str) -> Items:
+    """D of a sequence: one item that is valid where this sequence stands.
+
+    Source: PS3.15 E.1.1; PS3.3 C.17.3, C.10.5, C.17.2 for the items.
+    """
+    if keyword.endswith("CodeSequence"):
+        return code_items(DUMMY_TEXT, "99ANONODE", "Anonymized")
+    return Items((_DUMMY_ITEMS.get(keyword, ()),), "one dummy item")
+
+
+def plain(value: bytes) -> str:
+    """Bytes as text, one character a byte, so that any original can be keyed."""
+    return value.decode("latin-1")
+
+
+def encode_literal(vr: str, text: str, charsets: tuple[str, ...]) -> bytes:
+    """A literal as its VR asks, in the character set of the instance.
+
+    Raises:
+        ValueError: the VR or the character set cannot hold it.
+    """
+    if vr in values.TEXT_VRS and not text.startswith(values.DATA_PREFIX):
+        return values.encode_text(vr, text, charsets)
+    return values.encode(vr, text)
+
+
+def _encoded(elements: tuple[tuple[int, str, Operator], ...], context: Context) -> bytes:
+    return b"".join(
+        element(tag, vr, operator.apply(vr, b"", context), implicit=context.implicit)
+        for tag, vr, operator in elements
+    )
+
+
+_DUMMY_ITEMS: dict[str, tuple[tuple[int, str, Operator], ...]] = {
+    "ContentSequence": (
+        (0x0040A010, "CS", constant("CS", "CONTAINS")),
+        (0x0040A040, "CS", constant("CS", "TEXT")),
+        (0x0040A043, "SQ", code_items("121106", "DCM", "Comment")),
+        (0x0040A160, "UT", constant("UT", DUMMY_TEXT)),
+    ),
+    "GraphicAnnotationSequence": ((0x00700002, "CS", constant("CS", DUMMY_TEXT)),),
+    "VerifyingObserverSequence": (
+        (0x0040A027, "LO", constant("LO", DUMMY_TEXT)),
+        (0x0040A030, "DT", constant("DT", DUMMY_DATETIME)),
+        (0x0040A075, "PN", constant("PN", DUMMY_TEXT)),
+        (0x0040A088, "SQ", Empty()),
+    ),
+}

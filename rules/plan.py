@@ -1,0 +1,113 @@
+"""A profile compiled: flat dictionaries that the walk looks up, and why each entry stands.
+
+Nothing is decided twice. Masks, defaults and precedence are resolved the first time a tag
+is seen and remembered; the memory of tags that only the wire knows is bounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rules.operators import KEEP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from rules.conditions import Condition
+    from rules.operators import Operator
+
+_REMEMBERED = 1 << 14
+
+
+class Actions(dict[int, "Operator"]):
+    """Tag of a standard attribute -> operator; a tag not seen before is resolved once."""
+
+    __slots__ = ("_resolve",)
+
+    def __init__(self, resolve: Callable[[int], Operator]) -> None:
+        super().__init__()
+        self._resolve = resolve
+
+    def __missing__(self, tag: int) -> Operator:
+        operator = self._resolve(tag)
+        if len(self) < _REMEMBERED:
+            self[tag] = operator
+        return operator
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateActions:
+    """What happens to private elements.
+
+    `by_creator` is keyed by group, private creator and the low byte of the element number;
+    `otherwise` is KEEP or REMOVE.
+    """
+
+    by_creator: Mapping[tuple[int, str, int], Operator]
+    otherwise: Operator
+
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether no private element can survive, so that creators need no bookkeeping."""
+        return self.otherwise is not KEEP and not self.by_creator
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPlans:
+    """The plans of the items of one sequence: by index (from 0), else `every`, if any."""
+
+    every: Plan | None
+    by_index: Mapping[int, Plan]
+
+    def of(self, index: int, default: Plan) -> Plan:
+        """The plan of the item at `index`."""
+        return self.by_index.get(index) or self.every or default
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of the explanation."""
+
+    selector: str
+    keyword: str
+    operator: Operator
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What happens at one level of the dataset.
+
+    Attributes:
+        name: Of the profile.
+        scope: Of the keyed functions.
+        actions: For standard attributes.
+        private: For private elements.
+        inserts: (tag, VR, operator), ascending: added where the tag is absent.
+        items: Plans of the items of sequences that path rules name.
+        nested: The plan of every other item; None when it is this plan itself.
+        rejects: Conditions on the root; one that matches refuses the instance.
+        lines: The explanation, root plan only.
+    """
+
+    name: str
+    scope: str
+    actions: Actions
+    private: PrivateActions
+    inserts: tuple[tuple[int, str, Operator], ...] = ()
+    items: Mapping[int, ItemPlans] = field(default_factory=dict)
+    nested: Plan | None = None
+    rejects: tuple[Condition, ...] = ()
+    lines: tuple[Line, ...] = ()
+
+    def item(self, sequence: int, index: int) -> Plan:
+        """The plan of one item of a sequence that stands at this level."""
+        default = self.nested or self
+        plans = self.items.get(sequence)
+        return plans.of(index, default) if plans else default
+
+
+def explain(plan: Plan) -> tuple[Line, ...]:
+    """Every action of the profile that is not mere keeping, and why it stands."""
+    return plan.lines

@@ -1,0 +1,61 @@
+"""Keyed functions of an original value: the same in, the same out, and no way back.
+
+Every result is HMAC-SHA-256 under the node's key, over the purpose, the scope and the
+original, each with its length, so that no two of them can be confused. Nothing is stored:
+the same patient gets the same pseudonym next month, after a restart and on another node
+with the same key. Two scopes never agree.
+"""
+
+from __future__ import annotations
+
+import hmac
+from base64 import b32encode
+
+KEY_BYTES = 32
+_IDENTIFIER_BYTES = 10  # 16 characters of base 32: they fit an SH, the narrowest identifier
+
+
+class Pseudonyms:
+    """The functions under one key."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes) -> None:
+        """Take the secret.
+
+        Raises:
+            ValueError: the key is shorter than 32 bytes.
+        """
+        if len(key) < KEY_BYTES:
+            message = f"the key has {len(key)} bytes; at least {KEY_BYTES} are needed"
+            raise ValueError(message)
+        self._key = key
+
+    def __repr__(self) -> str:
+        return "Pseudonyms(<key>)"
+
+    def identifier(self, scope: str, original: str) -> str:
+        """A pseudonym of 16 capitals and digits, fit for SH, LO and PN.
+
+        Args:
+            scope: Who shares it; other scopes get other pseudonyms.
+            original: One value, without surrounding padding.
+        """
+        return b32encode(self._digest("identifier", scope, original)[:_IDENTIFIER_BYTES]).decode()
+
+    def uid(self, scope: str, original: str) -> str:
+        """A replacement UID under 2.25, at most 44 characters.
+
+        The number is a UUID of version 8 (RFC 9562), made of 122 bits of the digest.
+
+        Source: PS3.5 B.2.
+        """
+        number = int.from_bytes(self._digest("uid", scope, original)[:16])
+        number = number & ~(0xF << 76) | 8 << 76
+        number = number & ~(0x3 << 62) | 2 << 62
+        return f"2.25.{number}"
+
+    def _digest(self, purpose: str, scope: str, original: str) -> bytes:
+        parts = [part.encode("utf-8", "surrogatepass") for part in (purpose, scope, original)]
+        message = b"".join(len(part).to_bytes(8) + part for part in parts)
+        return hmac.digest(self._key, message, "sha256")

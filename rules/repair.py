@@ -1,0 +1,64 @@
+"""The slow path: a dataset the walk cannot read, read and written anew by pydicom.
+
+Repairs what can be repaired without guessing at a value: elements out of order or twice
+(the last one stands), missing delimiters, a wrong VR form. The result is in the transfer
+syntax it came in and goes through the same walk. Anything pydicom cannot read whole is
+refused: a value shorter than its length says is never accepted.
+"""
+
+from __future__ import annotations
+
+import warnings
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from pydicom import config
+from pydicom.dataelem import RawDataElement
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
+
+from rules.elements import UNDEFINED
+from rules.errors import DeidentificationError, Reason
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+
+def repaired(data: bytes | bytearray, *, implicit: bool) -> bytes:
+    """The dataset as pydicom understands it, in well-formed little endian.
+
+    Raises:
+        DeidentificationError: pydicom cannot read or write it either, or it ends too early.
+    """
+    try:
+        with warnings.catch_warnings(), config.disable_value_validation():
+            warnings.simplefilter("ignore")
+            return _rewritten(bytes(data), implicit=implicit)
+    except DeidentificationError:
+        raise
+    except Exception:  # noqa: BLE001 - pydicom raises anything, and its texts quote values
+        raise DeidentificationError(Reason.UNREADABLE) from None
+
+
+def _rewritten(data: bytes, *, implicit: bool) -> bytes:
+    source = BytesIO(data)
+    dataset = read_dataset(source, is_implicit_VR=implicit, is_little_endian=True)
+    if source.read(1) or not _is_whole(dataset):
+        raise DeidentificationError(Reason.TRUNCATED)
+    target = DicomBytesIO()
+    target.is_little_endian = True
+    target.is_implicit_VR = implicit
+    write_dataset(target, dataset)
+    return target.getvalue()
+
+
+def _is_whole(dataset: Dataset) -> bool:
+    """Whether no value, at any depth, is shorter than its length says."""
+    for raw in list(dataset._dict.values()):  # noqa: SLF001 - the only view of undecoded values
+        if not isinstance(raw, RawDataElement):
+            continue
+        if raw.length != UNDEFINED and len(raw.value or b"") != raw.length:
+            return False
+    sequences = (element for element in dataset if element.VR == "SQ")
+    return all(_is_whole(item) for sequence in sequences for item in sequence.value)

@@ -1,0 +1,151 @@
+"""What an instance has become: the identity and main attributes of the result.
+
+Nothing here is an original value: an attribute is read from what was written, or from what
+was received only where the plan keeps it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from pydicom.charset import convert_encodings, decode_bytes
+
+from rules.operators import DESCEND, KEEP, plain
+from rules.tables.dictionary import keyword_of, vr_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rules.plan import Plan
+
+_CHARSET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
+_PATIENT_ID, _MODALITY = 0x00100020, 0x00080060
+_STUDY, _SERIES = 0x0020000D, 0x0020000E
+_NUMBERS = {
+    "US": Struct("<H"),
+    "SS": Struct("<h"),
+    "US or SS": Struct("<H"),
+    "UL": Struct("<L"),
+    "SL": Struct("<l"),
+    "UV": Struct("<Q"),
+    "SV": Struct("<q"),
+    "FL": Struct("<f"),
+    "FD": Struct("<d"),
+}
+_TEXT_DELIMITERS = {0x5C, 0x5E, 0x3D}
+
+# What an archive shows of patients, studies, series and instances (PS3.4 C.6.1.1).
+MAIN_TAGS = (
+    0x00080005,
+    0x00080016,
+    0x00080018,
+    0x00080020,
+    0x00080021,
+    0x00080030,
+    0x00080031,
+    0x00080050,
+    0x00080060,
+    0x00080070,
+    0x00080080,
+    0x00080090,
+    0x00081010,
+    0x00081030,
+    0x0008103E,
+    0x00100010,
+    0x00100020,
+    0x00100030,
+    0x00100040,
+    0x00180015,
+    0x00181030,
+    0x0020000D,
+    0x0020000E,
+    0x00200010,
+    0x00200011,
+    0x00200012,
+    0x00200013,
+    0x00280008,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One de-identified instance; every text is of the result, empty where absent.
+
+    `actions` counts the elements touched, by action code (PS3.15 Table E.1-1a); `tags` are
+    the main attributes by keyword, decoded, with `\\` between values.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    patient_id: str
+    modality: str
+    transfer_syntax_uid: str
+    actions: Mapping[str, int]
+    tags: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Root:
+    """The root elements in front of group 7FE0, before and after."""
+
+    data: bytes
+    index: Mapping[int, tuple[int, int]]
+    plan: Plan
+    captured: Mapping[int, bytes] = field(default_factory=dict)
+
+    def original(self, tag: int) -> str:
+        """As received, byte for character, without padding; empty when absent."""
+        return plain(self._received(tag)).strip(" \0")
+
+    def lookup(self, tag: int) -> str | None:
+        """As received, decoded; None when absent."""
+        if tag not in self.index:
+            return None
+        numbers = _NUMBERS.get(vr_of(tag) or "")
+        if numbers:
+            return "\\".join(f"{number:g}" for (number,) in numbers.iter_unpack(self._whole(tag, numbers)))
+        return _decoded(self._received(tag), self.original(_CHARSET))
+
+    def text(self, tag: int) -> str:
+        """As written; empty when absent."""
+        return _decoded(self._result(tag), plain(self._result(_CHARSET)).strip(" \0"))
+
+    def _received(self, tag: int) -> bytes:
+        start, end = self.index.get(tag, (0, 0))
+        return self.data[start:end]
+
+    def _whole(self, tag: int, numbers: Struct) -> bytes:
+        value = self._received(tag)
+        return value[: len(value) - len(value) % numbers.size]
+
+    def _result(self, tag: int) -> bytes:
+        if tag in self.captured:
+            return self.captured[tag]
+        return self._received(tag) if self.plan.actions[tag] in (KEEP, DESCEND) else b""
+
+
+def report(root: Root | None, counts: Mapping[str, int], transfer_syntax_uid: str) -> Report:
+    """The report of a finished instance."""
+    texts = {tag: root.text(tag) for tag in MAIN_TAGS} if root else {}
+    return Report(
+        sop_class_uid=texts.get(_SOP_CLASS, ""),
+        sop_instance_uid=texts.get(_SOP_INSTANCE, ""),
+        study_instance_uid=texts.get(_STUDY, ""),
+        series_instance_uid=texts.get(_SERIES, ""),
+        patient_id=texts.get(_PATIENT_ID, ""),
+        modality=texts.get(_MODALITY, ""),
+        transfer_syntax_uid=transfer_syntax_uid,
+        actions=counts,
+        tags={keyword_of(tag): text for tag, text in texts.items() if text},
+    )
+
+
+def _decoded(value: bytes, charsets: str) -> str:
+    if value.isascii() and b"\x1b" not in value:
+        return value.decode("ascii").strip(" \0")
+    encodings = convert_encodings(charsets.split("\\") if charsets else [])
+    return decode_bytes(value, encodings, _TEXT_DELIMITERS).strip(" \0")

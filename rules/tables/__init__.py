@@ -1,0 +1,1 @@
+"""The standard's tables as CSV, and typed, cached readers of them."""

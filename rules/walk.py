@@ -1,0 +1,380 @@
+"""The walk: encoded elements in, encoded elements out, by a plan.
+
+- A kept element is copied byte for byte; runs of kept elements are copied as one slice.
+- Only a touched value is decoded, and only by its operator.
+- A rule for a sequence itself comes first; a kept sequence is descended. Sequences and items
+  keep their form of length: a defined one is counted anew, an undefined one stays.
+- Group lengths go. A private creator stays exactly when an element of its block stays.
+- What is not ascending, not inside its parent or not of a known VR raises; nothing is guessed.
+
+Source: PS3.5 7.1, 7.5, 7.8; PS3.15 E.1.1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from rules.elements import (
+    EXPLICIT,
+    IMPLICIT,
+    ITEM,
+    ITEM_END,
+    ITEM_END_BYTES,
+    ITEM_START,
+    LENGTH,
+    LONG_VRS,
+    SEQUENCE_END,
+    SEQUENCE_END_BYTES,
+    SHORT_VRS,
+    UNDEFINED,
+    Incomplete,
+    Irregular,
+    TooDeep,
+    element,
+    is_items,
+    undefined_end,
+)
+from rules.errors import DeidentificationError, Reason
+from rules.operators import DESCEND, KEEP, REMOVE, AppendCode, Verdict, plain
+from rules.tables.dictionary import vr_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rules.operators import Context, Operator
+    from rules.plan import Plan
+
+_DELIMITERS = 0xFFFE0000
+_SEQUENCE_VRS = frozenset((b"SQ", b"UN", b""))
+_HOLD = Verdict("X", "a private creator, until an element of its block stays")
+_MAYBE_ITEMS = Verdict("K", "keep, rules apply inside if it is a sequence")
+_UNKNOWN_VRS = frozenset((b"UN", b""))
+_SIZE_OF_LENGTH = 4
+
+
+@dataclass(slots=True)
+class Walk:
+    """One instance under way.
+
+    Attributes:
+        context: Handed to operators.
+        depth_limit: Levels of sequences allowed.
+        elements_left: Elements that may still be visited, over all levels.
+        last_tag: The root tag the next one must be above.
+        ends: Where root values end that were looked through already, by tag.
+        captured: Values that operators wrote at the root, by tag.
+        counts: Elements touched, by action code.
+    """
+
+    context: Context
+    depth_limit: int
+    elements_left: int
+    last_tag: int = -1
+    ends: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    captured: dict[int, bytes] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    _implicit_context: Context = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._implicit_context = replace(self.context, implicit=True)
+
+    def root(self, data: bytes, plan: Plan, *, insert: bool) -> list[bytes]:
+        """Rewrite whole root elements; their tags go on ascending from call to call.
+
+        Args:
+            data: The elements, nothing else.
+            plan: Of the root.
+            insert: Whether the plan's inserts are written among these.
+
+        Raises:
+            DeidentificationError: truncated, too deep, too many, or an operator failed.
+            Irregular: may be repaired on the slow path.
+        """
+        level = _Level(self, data, plan, 0, implicit=self.context.implicit, insert=insert)
+        level.last = self.last_tag
+        try:
+            level.run(0, len(data))
+        except Incomplete:
+            raise DeidentificationError(Reason.TRUNCATED) from None
+        except TooDeep:
+            raise DeidentificationError(Reason.TOO_DEEP) from None
+        self.last_tag = level.last
+        return level.out
+
+    def context_of(self, *, implicit: bool) -> Context:
+        """The context for elements written in this VR form (a UN hides implicit ones)."""
+        return self._implicit_context if implicit else self.context
+
+    def visited(self, count: int) -> None:
+        """Count elements against the limit."""
+        self.elements_left -= count
+        if self.elements_left < 0:
+            raise DeidentificationError(Reason.TOO_MANY_ELEMENTS)
+
+
+class _Level:
+    """The elements of the root or of one item."""
+
+    __slots__ = (
+        "_creators",
+        "_data",
+        "_depth",
+        "_implicit",
+        "_inserts",
+        "_plan",
+        "_walk",
+        "last",
+        "out",
+    )
+
+    def __init__(
+        self, walk: Walk, data: bytes, plan: Plan, depth: int, *, implicit: bool, insert: bool
+    ) -> None:
+        self._walk = walk
+        self._data = data
+        self._plan = plan
+        self._depth = depth
+        self._implicit = implicit
+        self._inserts = list(plan.inserts) if insert else []
+        self._creators: dict[int, tuple[str, int, bytes]] = {}
+        self.last = -1
+        self.out: list[bytes] = []
+
+    def run(self, pos: int, end: int | None) -> int:  # noqa: C901, PLR0912, PLR0915 - the hot loop
+        """Rewrite up to `end`, or behind the item delimiter when `end` is None.
+
+        Returns:
+            The position behind what was read.
+        """
+        data, out, implicit = self._data, self.out, self._implicit
+        bound = len(data) if end is None else end
+        actions, no_private = self._plan.actions, self._plan.private.keeps_nothing
+        attention = self._attention()
+        last, visited, removed, run = self.last, 0, 0, pos
+        while pos < bound:
+            if pos + 8 > bound:
+                raise Incomplete
+            if implicit:
+                group, number, length = IMPLICIT.unpack_from(data, pos)
+                vr, value = b"", pos + 8
+            else:
+                group, number, vr, length = EXPLICIT.unpack_from(data, pos)
+                value = pos + 8
+                if vr not in SHORT_VRS:
+                    if vr in LONG_VRS:
+                        if pos + 12 > bound:
+                            raise Incomplete
+                        (length,) = LENGTH.unpack_from(data, value)
+                        value = pos + 12
+                    elif group != 0xFFFE:  # noqa: PLR2004 - the group of delimiters
+                        raise Irregular(group << 16 | number)
+            tag = group << 16 | number
+            if tag <= last:
+                raise Irregular(tag)
+            last = tag
+            if tag >= attention:
+                if run < pos:
+                    out.append(data[run:pos])
+                    run = pos
+                if tag >= _DELIMITERS:
+                    if tag != ITEM_END or end is not None:
+                        raise Irregular(tag)
+                    self._finish(last, visited, removed)
+                    return value
+                attention = self._insert_before(tag)
+            visited += 1
+            stop = value + length
+            if stop > bound and length != UNDEFINED:
+                raise Irregular(tag) if self._depth else Incomplete
+            if group & 1:
+                action = REMOVE if no_private else self._private(tag, vr, value, length)
+            else:
+                action = actions[tag]
+            if length != UNDEFINED:
+                if action is KEEP and vr != b"SQ":
+                    pos = stop
+                    continue
+                if action is REMOVE:
+                    if run < pos:
+                        out.append(data[run:pos])
+                    removed += 1
+                    pos = run = stop
+                    continue
+            if run < pos:
+                out.append(data[run:pos])
+            pos = run = self._changed(tag, vr, pos, value, length, action)
+        if end is None:
+            raise Incomplete
+        if run < pos:
+            out.append(data[run:pos])
+        self._finish(last, visited, removed)
+        return pos
+
+    def _finish(self, last: int, visited: int, removed: int) -> None:
+        self.last = last
+        self._insert_before(_DELIMITERS)
+        self._walk.visited(visited)
+        if removed:
+            self._walk.counts[REMOVE.code] += removed
+
+    def _attention(self) -> int:
+        """The next tag that is more than an element to look up."""
+        return self._inserts[0][0] if self._inserts else _DELIMITERS
+
+    def _insert_before(self, tag: int) -> int:
+        """Write the inserts that belong before `tag`; one at `tag` itself is not absent."""
+        while self._inserts and self._inserts[0][0] <= tag:
+            inserted, vr, operator = self._inserts.pop(0)
+            if inserted != tag:
+                self._write(inserted, vr, b"", operator)
+        return self._attention()
+
+    def _changed(  # noqa: PLR0913 - the parts of one element header
+        self, tag: int, vr: bytes, pos: int, value: int, length: int, action: Operator
+    ) -> int:
+        """Everything but plain keeping; returns where the element ends."""
+        if action is _HOLD:
+            return self._hold(tag, pos, value + length)
+        if action is _MAYBE_ITEMS:
+            return self._maybe_items(tag, vr, pos, value, value + length)
+        if action is DESCEND and vr not in _SEQUENCE_VRS:
+            action = REMOVE  # the dictionary says sequence, the bytes say not: never guess
+        if action is KEEP or action is DESCEND:
+            return self._descend(tag, vr, pos, value, length)
+        stop = value + length if length != UNDEFINED else self._end(tag, value, vr)
+        if action is REMOVE:
+            self._walk.counts[REMOVE.code] += 1
+        elif isinstance(action, AppendCode):
+            content = self._standing_items(tag, vr, value, length)
+            self._write(tag, "SQ", content, action)
+        else:
+            content = self._data[value:stop] if length != UNDEFINED else b""
+            self._write(tag, _written_vr(tag, vr), content, action)
+        return stop
+
+    def _end(self, tag: int, value: int, vr: bytes) -> int:
+        start, end = self._walk.ends.get(tag, (0, 0))
+        if start == value and not self._depth:
+            return end
+        left = self._walk.depth_limit - self._depth
+        return undefined_end(self._data, value, vr, implicit=self._implicit, depth=left)
+
+    def _write(self, tag: int, vr: str, content: bytes, operator: Operator) -> None:
+        implicit = self._implicit
+        try:
+            new = operator.apply(vr, content, self._walk.context_of(implicit=implicit))
+            self.out.append(element(tag, vr, new, implicit=implicit))
+        except Exception:  # noqa: BLE001 - whatever it was, its text may quote the value
+            raise DeidentificationError(Reason.OPERATOR, tag) from None
+        self._walk.counts[operator.code] += 1
+        if not self._depth:
+            self._walk.captured[tag] = new
+
+    # --- sequences
+
+    def _descend(self, tag: int, vr: bytes, pos: int, value: int, length: int) -> int:
+        """Keep a sequence, with the rules applied in each item; fragments stay as they are."""
+        if length != UNDEFINED:
+            buffers = self._items(tag, vr, value, value + length)[1]
+            self.out.append(self._data[pos : value - _SIZE_OF_LENGTH] + _size(buffers))
+            self.out += buffers
+            return value + length
+        if not is_items(vr, implicit=self._implicit):
+            stop = self._end(tag, value, vr)
+            self.out.append(self._data[pos:stop])
+            return stop
+        stop, buffers = self._items(tag, vr, value, None)
+        self.out += (self._data[pos:value], *buffers, SEQUENCE_END_BYTES)
+        return stop
+
+    def _standing_items(self, tag: int, vr: bytes, value: int, length: int) -> bytes:
+        end = None if length == UNDEFINED else value + length
+        return b"".join(self._items(tag, vr, value, end)[1])
+
+    def _items(
+        self, tag: int, vr: bytes, pos: int, end: int | None
+    ) -> tuple[int, list[bytes]]:
+        """The items between `pos` and `end`, or up to the sequence delimiter."""
+        if self._depth >= self._walk.depth_limit:
+            raise TooDeep
+        data, buffers, index = self._data, [], 0
+        implicit = self._implicit or vr == b"UN"
+        bound = len(data) if end is None else end
+        while end is None or pos < end:
+            if pos + 8 > bound:
+                raise Irregular(tag) if end is not None else Incomplete
+            group, number, length = IMPLICIT.unpack_from(data, pos)
+            found = group << 16 | number
+            if found == SEQUENCE_END and end is None:
+                return pos + 8, buffers
+            if found != ITEM or (length != UNDEFINED and pos + 8 + length > bound):
+                raise Irregular(tag)
+            plan = self._plan.item(tag, index)
+            level = _Level(
+                self._walk, data, plan, self._depth + 1, implicit=implicit, insert=True
+            )
+            if length == UNDEFINED:
+                start, pos = pos, level.run(pos + 8, None)
+                buffers += (data[start : start + 8], *level.out, ITEM_END_BYTES)
+            else:
+                pos = level.run(pos + 8, pos + 8 + length)
+                buffers += (ITEM_START + _size(level.out), *level.out)
+            index += 1
+        return pos, buffers
+
+    # --- private elements
+
+    def _private(self, tag: int, vr: bytes, value: int, length: int) -> Operator:
+        number = tag & 0xFFFF
+        private = self._plan.private
+        if 0x10 <= number <= 0xFF:  # noqa: PLR2004 - PS3.5 7.8.1: the creators
+            creator = plain(self._data[value : value + length]) if length != UNDEFINED else ""
+            self._creators[tag & 0xFFFF0000 | number << 8] = (creator.strip(" \0"), -1, b"")
+            return KEEP if private.otherwise is KEEP else _HOLD
+        if number <= 0xFF:  # noqa: PLR2004 - group lengths and elements no block can own
+            return REMOVE if number == 0 else private.otherwise
+        block = tag & 0xFFFFFF00
+        creator, index, held = self._creators.get(block, ("", -1, b""))
+        action = private.by_creator.get((tag >> 16, creator, tag & 0xFF), private.otherwise)
+        if action is REMOVE:
+            return action
+        if index >= 0:
+            self.out[index] = held
+        unknown = action is KEEP and length != UNDEFINED and vr in _UNKNOWN_VRS
+        return _MAYBE_ITEMS if unknown and self._starts_item(value) else action
+
+    def _starts_item(self, pos: int) -> bool:
+        return self._data[pos : pos + 4] == ITEM_START
+
+    def _hold(self, tag: int, pos: int, stop: int) -> int:
+        """Leave a place for a private creator."""
+        block = tag & 0xFFFF0000 | (tag & 0xFFFF) << 8
+        self._creators[block] = (self._creators[block][0], len(self.out), self._data[pos:stop])
+        self.out.append(b"")
+        return stop
+
+    def _maybe_items(self, tag: int, vr: bytes, pos: int, value: int, stop: int) -> int:
+        """A kept value of unknown VR: descended where it reads as items, else kept whole."""
+        try:
+            buffers = self._items(tag, vr, value, stop)[1]
+        except (Irregular, Incomplete):
+            self.out.append(self._data[pos:stop])
+        else:
+            self.out.append(self._data[pos : value - _SIZE_OF_LENGTH] + _size(buffers))
+            self.out += buffers
+        return stop
+
+
+def _size(buffers: list[bytes]) -> bytes:
+    return LENGTH.pack(sum(map(len, buffers)))
+
+
+def _written_vr(tag: int, received: bytes) -> str:
+    """The dictionary's VR; where it leaves a choice or knows none, the one received."""
+    known, stream = vr_of(tag), received.decode("ascii")
+    if known is None:
+        return stream or "UN"
+    choices = known.split(" or ")
+    return stream if stream in choices else choices[0]

@@ -1,0 +1,213 @@
+"""The nouns that ingest, journal and forwarder exchange; nothing here acts.
+
+Every value below that describes an instance is a value of the *de-identified* instance. The
+only exception is `StoreRequest`, which is what the sender's command said: it lives as long as
+the message and never reaches disk, journal or log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of an association.
+
+    Attributes:
+        calling_ae: The AE title that the peer gives itself, without padding.
+        called_ae: The AE title that the peer asked for, without padding.
+        address: The IP address of the peer, without a port.
+    """
+
+    calling_ae: str
+    called_ae: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRequest:
+    """What a C-STORE-RQ says of the dataset that follows it (PS3.7 9.1.1.1).
+
+    The UIDs are the sender's own, thus identifying: compare them, never keep them.
+    """
+
+    message_id: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a C-STORE-RSP says.
+
+    Attributes:
+        status: Status (0000,0900); 0x0000 only if the instance is safe.
+        comment: Error Comment (0000,0902), at most 64 characters; empty means none is sent.
+    """
+
+    status: int
+    comment: str = ""
+
+
+class DeliveryState(Enum):
+    """Where a delivery stands; `sentence` is what an operator reads."""
+
+    DUE = ("due", "waits for its turn or for its next attempt")
+    SENDING = ("sending", "is part of the association that is open now")
+    DELIVERED = ("delivered", "the destination answered that it has the instance")
+    FAILED = ("failed", "given up and kept; an operator decides, see `anonode retry`")
+    HELD = ("held", "waits because the destination refuses this node; asked again by itself")
+
+    sentence: str
+
+    def __new__(cls, word: str, sentence: str) -> Self:
+        """Make a member whose value is `word`, the text in the journal."""
+        member = object.__new__(cls)
+        member._value_ = word
+        member.sentence = sentence
+        return member
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """Durable bytes of one instance, as the spool wrote them.
+
+    Attributes:
+        name: The path below the spool's folder, made by the spool, never from the wire.
+        size_bytes: Length of the whole file.
+        digest: SHA-256 of the whole file, in hexadecimal.
+    """
+
+    name: str
+    size_bytes: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstance:
+    """An instance that is safe on disk and about to be named in the journal.
+
+    Attributes:
+        file: Its durable bytes.
+        dataset_offset: Where the dataset starts in the file, behind the file meta information.
+        tags: The main attributes of the result by keyword.
+        destinations: Who shall get it; empty for an instance that is only stored.
+        store: False if the file may go as soon as nobody is owed it any more.
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    patient_id: str
+    modality: str
+    file: StoredFile
+    dataset_offset: int
+    profile: str
+    calling_ae: str
+    called_ae: str
+    destinations: tuple[str, ...]
+    store: bool
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRecord:
+    """One row of the journal's instances; times are seconds since 1970, UTC.
+
+    Attributes:
+        file_name: Path below the spool's folder; empty once the file has been swept.
+        deliveries: One per destination; only filled where one instance is asked for.
+    """
+
+    id: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    patient_id: str
+    modality: str
+    tags: Mapping[str, str]
+    file_name: str
+    size_bytes: int
+    dataset_offset: int
+    digest: str
+    profile: str
+    calling_ae: str
+    called_ae: str
+    received_at: float
+    store: bool
+    deliveries: tuple[DeliveryRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """One row of the journal's deliveries; times are seconds since 1970, UTC.
+
+    Attributes:
+        attempts: How often the instance was offered to the destination.
+        refusals: How many of those count against the instance itself.
+        due_since: When the destination began to be owed this instance; a retry starts anew.
+        next_attempt_at: Not before this moment; 0.0 means as soon as possible.
+        last_status: Status of the last C-STORE-RSP, None if there was none.
+        last_outcome: One sentence, empty before the first attempt.
+    """
+
+    id: int
+    instance_id: int
+    destination: str
+    state: DeliveryState
+    attempts: int
+    refusals: int
+    due_since: float
+    next_attempt_at: float
+    last_status: int | None
+    last_outcome: str
+    changed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DueDelivery:
+    """Everything the forwarder needs to offer one instance to one destination."""
+
+    id: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    file: StoredFile
+    dataset_offset: int
+    attempts: int
+    refusals: int
+    due_since: float
+
+    @property
+    def context(self) -> tuple[str, str]:
+        """The presentation context it needs: abstract syntax and transfer syntax."""
+        return (self.sop_class_uid, self.transfer_syntax_uid)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLine:
+    """What a destination is owed in one state; times are seconds since 1970, UTC.
+
+    Attributes:
+        oldest_at: Since when the oldest of them is owed.
+        next_attempt_at: When the destination is asked next; 0.0 means as soon as possible.
+        last_outcome: The latest outcome among them; empty if there was none yet.
+    """
+
+    destination: str
+    state: DeliveryState
+    count: int
+    oldest_at: float
+    next_attempt_at: float
+    last_outcome: str

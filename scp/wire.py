@@ -1,0 +1,270 @@
+"""One TCP connection as PDUs with deadlines.
+
+Promises: no call outlasts its deadline, no length is believed before it is compared with
+its limit, no more than one buffer is held, nothing polls. Works for every file descriptor
+number, because it waits with poll(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import select
+import socket
+import threading
+from struct import Struct
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from scp.errors import AbortReason, ConnectionLost, ProtocolError, Stopping, Timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ASSOCIATE_RQ: Final = 0x01
+ASSOCIATE_AC: Final = 0x02
+ASSOCIATE_RJ: Final = 0x03
+P_DATA_TF: Final = 0x04
+RELEASE_RQ: Final = 0x05
+RELEASE_RP: Final = 0x06
+ABORT: Final = 0x07
+
+HEADER_BYTES: Final = 6
+READ_AHEAD_BYTES: Final = 16 * 1024
+"""Read beyond the PDU at hand, so that a small instance costs one system call."""
+
+_HEADER: Final = Struct(">BxI")
+_DISCARD_BYTES: Final = 64 * 1024
+
+
+class Signal:
+    """A switch that is thrown once and wakes whoever waits on a wire.
+
+    It is a pipe whose writing end closes: every poll(2) with the reading end returns.
+    """
+
+    def __init__(self) -> None:
+        self._ear, self._mouth = os.pipe()
+        self._set = False
+        self._lock = threading.Lock()
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable."""
+        return self._ear
+
+    def is_set(self) -> bool:
+        """Whether the switch was thrown."""
+        return self._set
+
+    def set(self) -> None:
+        """Throw the switch; again is harmless."""
+        with self._lock:
+            if not self._set:
+                self._set = True
+                os.close(self._mouth)
+
+    def close(self) -> None:
+        """Throw the switch and free the pipe; only when nobody waits any more."""
+        self.set()
+        with self._lock:
+            ear, self._ear = self._ear, -1
+            if ear >= 0:
+                os.close(ear)
+
+
+class Wire:
+    """A connected socket that speaks PDUs. One thread uses it; any may `cut` it.
+
+    Attributes:
+        caps: longest body in bytes of every PDU type that may come now. The owner sets
+            it as the association goes through its states.
+        waited_s: time spent waiting for the peer since the connection was made.
+        received_bytes: bytes read since then.
+        sent_bytes: bytes written since then.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        longest_pdu_bytes: int,
+        *,
+        stop: Signal | None = None,
+        drain: Signal | None = None,
+    ) -> None:
+        """Take over a connected socket.
+
+        A wire over TLS is made the same way: wrap the socket and shake hands in the
+        connection's own thread, under its deadline, before handing it over.
+
+        Args:
+            sock: it is closed by this object.
+            longest_pdu_bytes: longest body that any of `caps` will ever allow.
+            stop: interrupts every wait.
+            drain: interrupts only the wait for a first byte that is `interruptible`.
+        """
+        self.caps: Mapping[int, int] = {}
+        self.waited_s = 0.0
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        sock.settimeout(0.0)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._closing = threading.Lock()
+        self._capacity = HEADER_BYTES + longest_pdu_bytes + READ_AHEAD_BYTES
+        self._view = memoryview(bytearray(self._capacity))
+        self._start = 0
+        self._end = 0
+        self._drained = True
+        self._readable = self._poller(select.POLLIN, stop)
+        self._writable = self._poller(select.POLLOUT, stop)
+        self._readable_or_drain = self._poller(select.POLLIN, stop, drain)
+
+    def _poller(self, events: int, *signals: Signal | None) -> select.poll:
+        poller = select.poll()
+        poller.register(self._fd, events)
+        for signal in signals:
+            if signal is not None:
+                poller.register(signal.fileno(), select.POLLIN)
+        return poller
+
+    def receive(
+        self,
+        *,
+        first_by: float,
+        pdu_s: float,
+        complete_by: float = math.inf,
+        interruptible: bool = False,
+    ) -> tuple[int, memoryview]:
+        """Wait for the next PDU.
+
+        Args:
+            first_by: when its first byte must be here, on the monotonic clock.
+            pdu_s: seconds it may take from its first byte to its last.
+            complete_by: when it must be complete at the latest.
+            interruptible: whether the `drain` signal ends the wait for the first byte.
+
+        Returns:
+            Its type and its body (PS3.8 9.3.1), which is valid until the next call.
+
+        Raises:
+            ProtocolError: its type or its length is not allowed now.
+            Timeout, ConnectionLost, Stopping: it did not come.
+        """
+        if self._end == self._start:
+            waiting = self._readable_or_drain if interruptible else self._readable
+            self._more(HEADER_BYTES, min(first_by, complete_by), waiting)
+        deadline = min(monotonic() + pdu_s, complete_by)
+        while self._end - self._start < HEADER_BYTES:
+            self._more(HEADER_BYTES, deadline, self._readable)
+        pdu_type, length = _HEADER.unpack_from(self._view, self._start)
+        self._check(pdu_type, length)
+        whole = HEADER_BYTES + length
+        while self._end - self._start < whole:
+            self._more(whole, deadline, self._readable)
+        body = self._view[self._start + HEADER_BYTES : self._start + whole]
+        self._start += whole
+        return pdu_type, body
+
+    def _check(self, pdu_type: int, length: int) -> None:
+        cap = self.caps.get(pdu_type)
+        if cap is None:
+            if ASSOCIATE_RQ <= pdu_type <= ABORT:
+                raise ProtocolError("unexpected PDU", AbortReason.UNEXPECTED_PDU)
+            raise ProtocolError("unknown PDU type", AbortReason.UNRECOGNIZED_PDU)
+        if length > cap:
+            raise ProtocolError("PDU longer than its limit", AbortReason.INVALID_PARAMETER)
+
+    def _more(self, wanted: int, deadline: float, waiting: select.poll) -> None:
+        """Read something, towards `wanted` bytes from the start of the PDU."""
+        held = self._end - self._start
+        if self._start and (not held or self._start + wanted > self._capacity):
+            self._view[:held] = self._view[self._start : self._end]
+            self._start, self._end = 0, held
+        room = min(self._capacity - self._end, wanted - held + READ_AHEAD_BYTES)
+        count = self._recv(self._view[self._end : self._end + room], deadline, waiting)
+        self._end += count
+        self.received_bytes += count
+
+    def _recv(self, target: memoryview, deadline: float, waiting: select.poll) -> int:
+        while True:
+            # A short read has emptied the socket: asking it again would only cost a call.
+            if self._drained:
+                self._wait(waiting, deadline)
+            try:
+                count = self._sock.recv_into(target)
+                # Linux forgets quick ACKs after a while. A sender with Nagle's algorithm
+                # waits for our ACK before its last small segment, so a delayed ACK (40 ms)
+                # would be paid for every message.
+                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            except BlockingIOError:
+                self._drained = True
+                continue
+            except OSError as error:
+                raise _lost(error) from None
+            if not count:
+                raise ConnectionLost("the peer closed the connection")
+            self._drained = count < len(target)
+            return count
+
+    def _wait(self, waiting: select.poll, deadline: float) -> None:
+        begun = monotonic()
+        if deadline <= begun:
+            raise Timeout("a deadline passed")
+        milliseconds = math.ceil((deadline - begun) * 1000)
+        ready = waiting.poll(min(milliseconds, 2**31 - 1))
+        self.waited_s += monotonic() - begun
+        if not ready:
+            raise Timeout("a deadline passed")
+        if any(fd != self._fd for fd, _ in ready):
+            raise Stopping("the node is stopping")
+
+    def send(self, data: bytes | memoryview, deadline: float) -> None:
+        """Send all of it by `deadline` on the monotonic clock.
+
+        Raises:
+            Timeout, ConnectionLost, Stopping: not all of it could be handed to TCP.
+        """
+        left = memoryview(data)
+        while left:
+            try:
+                sent = self._sock.send(left)
+            except BlockingIOError:
+                self._wait(self._writable, deadline)
+                continue
+            except OSError as error:
+                raise _lost(error) from None
+            self.sent_bytes += sent
+            left = left[sent:]
+
+    def finish(self, linger_s: float) -> None:
+        """Let the last word arrive: half-close, wait for the peer to close, close.
+
+        Closing at once would answer whatever the peer still sends with a reset, and a
+        reset makes its TCP forget what we said last.
+        """
+        with contextlib.suppress(OSError, ConnectionLost, Timeout, Stopping):
+            self._sock.shutdown(socket.SHUT_WR)
+            deadline = monotonic() + linger_s
+            rest = self._view[:_DISCARD_BYTES]
+            self._drained = True
+            while True:
+                self._recv(rest, deadline, self._readable)
+                if monotonic() > deadline:
+                    break
+        self.close()
+
+    def cut(self) -> None:
+        """End the conversation from any thread: every wait of the owner returns."""
+        with self._closing, contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the socket; again is harmless."""
+        with self._closing:
+            self._sock.close()
+
+
+def _lost(error: OSError) -> ConnectionLost:
+    return ConnectionLost(f"the connection broke: {error.strerror or type(error).__name__}")

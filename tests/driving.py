@@ -1,0 +1,167 @@
+"""How the tests drive the engine and the reference, and read what comes out.
+
+Everything is asked of the public names of `rules` only.
+"""
+
+from __future__ import annotations
+
+import signal
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from pydicom import dcmread
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from rules.deidentify import Deidentifier
+from rules.errors import Mark
+from rules.plan import compile_plan
+from rules.pseudonyms import Pseudonyms
+from rules.schema import Profile
+
+from tests import encoded, reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydicom.dataset import Dataset
+    from rules.deidentify import Report
+
+PROFILE = "trial"
+KEY = bytes(range(32))
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the engine made of one dataset."""
+
+    file: bytes
+    report: Report
+
+    @property
+    def meta(self) -> dict[int, bytes]:
+        return encoded.split_part10(self.file)[0]
+
+    @property
+    def dataset(self) -> bytes:
+        """The new dataset, inflated where it is deflated."""
+        meta, body = encoded.split_part10(self.file)
+        deflated = encoded.text_of(meta, 0x00020010) == encoded.DEFLATED
+        return encoded.inflate(body) if deflated else body
+
+
+def profile(base: str = "basic", **rules: object) -> Profile:
+    """A profile of this base; private elements go where a base removes them."""
+    settings = {
+        "name": PROFILE,
+        "mark": Mark("test.yaml", 1, 1),
+        "base": base,
+        "edition": reference.EDITION,
+        "consistent": None,
+        "keep": (),
+        "remove": (),
+        "replace": (),
+        "private": "keep" if base == "none" else "remove",
+        "reject": (),
+    }
+    return Profile(**{**settings, **rules})
+
+
+@cache
+def basic_plan():
+    """The plan of the basic profile, compiled once."""
+    return compile_plan(profile())
+
+
+@cache
+def pseudonyms() -> Pseudonyms:
+    return Pseudonyms(KEY)
+
+
+def engine(dataset: bytes, transfer_syntax: str, chunk_bytes: int = 0, plan=None) -> Output:
+    """Feed an encoded dataset to the engine in chunks of this size, 0 for all at once."""
+    size = chunk_bytes or len(dataset) or 1
+    chunks = (dataset[at : at + size] for at in range(0, len(dataset), size))
+    return feed(chunks, transfer_syntax, plan)
+
+
+def feed(chunks: Iterator[bytes], transfer_syntax: str, plan=None) -> Output:
+    """Feed these chunks; each is overwritten afterwards, as a receive buffer is."""
+    deidentifier = Deidentifier(plan or basic_plan(), pseudonyms(), transfer_syntax)
+    written = bytearray()
+    for chunk in chunks:
+        buffer = bytearray(chunk)
+        for part in deidentifier.feed(memoryview(buffer)):
+            written += part
+        buffer[:] = b"\xa5" * len(buffer)
+    parts, report = deidentifier.finish()
+    for part in parts:
+        written += part
+    return Output(bytes(written), report)
+
+
+def read(file: bytes) -> Dataset:
+    """A Part 10 file as pydicom reads it, warnings left aside."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return dcmread(BytesIO(file), force=True)
+
+
+def expected(file: bytes) -> dict[int, reference.Leaf | reference.Branch]:
+    """What the reference makes of a file; raises reference.Refused as the engine should."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = reference.deidentify(read(file), pseudonyms(), profile_name=PROFILE)
+        return reference.flat(result)
+
+
+def got(output: Output) -> dict[int, reference.Leaf | reference.Branch]:
+    """The engine's result in the same terms."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return reference.flat(read(output.file))
+
+
+def disagreements(file: bytes, output: Output) -> list[str]:
+    """One sentence for each place where engine and reference differ."""
+    return list(reference.differences(expected(file), got(output)))
+
+
+def transfer_syntax_of(file: bytes) -> str:
+    """As the file meta information says, else as pydicom guesses."""
+    meta, _ = encoded.split_part10(file)
+    stated = encoded.text_of(meta, 0x00020010)
+    if stated:
+        return stated
+    implicit, little = read(file).original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def irregularity(dataset: bytes, transfer_syntax: str) -> str:
+    """Why a dataset is not well formed; empty if it is."""
+    try:
+        plain = encoded.inflate(dataset) if transfer_syntax == encoded.DEFLATED else dataset
+        encoded.read(plain, encoded.Form.of(transfer_syntax))
+    except encoded.Irregular as reason:
+        return str(reason)
+    return ""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Fail, wherever it is, what takes longer than this."""
+
+    def hung(*_: object) -> None:
+        raise TimeoutError(f"still busy after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, hung)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

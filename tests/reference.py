@@ -1,0 +1,442 @@
+"""The basic profile, slowly and obviously: the second opinion that the engine is held to.
+
+`deidentify` takes a pydicom dataset and returns another, element by element, recursively.
+It knows nothing of the engine: it reads Table E.1-1 from its CSV file, asks pydicom's
+dictionary, and borrows only the keyed functions `Pseudonyms.uid` and `.identifier`.
+
+`flat` turns a dataset into plain nested data, values still encoded, and `differences` compares
+two of those, so that pydicom's own conversions (VR corrections, UN replaced) decide nothing.
+
+Source: PS3.15 E.1-E.2 and Table E.1-1 (2026d).
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rules.pseudonyms
+from pydicom.datadict import dictionary_has_tag, keyword_for_tag, repeater_has_tag
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_sequence
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
+from pydicom.uid import UID_dictionary
+
+from tests.encoded import UNDEFINED, vr_in_dictionary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rules.pseudonyms import Pseudonyms
+
+TABLE = Path(rules.pseudonyms.__file__).parent / "tables" / "ps315_E1-1_2026d.csv"
+EDITION = "2026d"
+
+SPECIFIC_CHARACTER_SET = 0x00080005
+SOP_CLASS_UID, SOP_INSTANCE_UID = 0x00080016, 0x00080018
+PATIENT_ID = 0x00100020
+IDENTITY_REMOVED, METHOD, METHOD_CODES = 0x00120062, 0x00120063, 0x00120064
+TEMPORAL_INFORMATION = 0x00280303
+CODE_VALUE, CODING_SCHEME, CODE_MEANING = 0x00080100, 0x00080102, 0x00080104
+CONTENT_SEQUENCE, CONCEPT_NAME = 0x0040A730, 0x0040A043
+GRAPHIC_ANNOTATIONS = 0x00700001
+VERIFYING_OBSERVERS = 0x0040A073
+TRAILING_PADDING = 0xFFFCFFFC
+
+DUMMY = {
+    "AE": b"ANONYMIZED",
+    "AS": b"000Y",
+    "AT": bytes(4),
+    "CS": b"ANONYMIZED",
+    "DA": b"19000101",
+    "DS": b"0 ",
+    "DT": b"19000101000000",
+    "FD": bytes(8),
+    "FL": bytes(4),
+    "IS": b"0 ",
+    "LO": b"ANONYMIZED",
+    "LT": b"ANONYMIZED",
+    "OB": bytes(2),
+    "OD": bytes(8),
+    "OF": bytes(4),
+    "OL": bytes(4),
+    "OV": bytes(8),
+    "OW": bytes(2),
+    "PN": b"ANONYMIZED",
+    "SH": b"ANONYMIZED",
+    "SL": bytes(4),
+    "SS": bytes(2),
+    "ST": b"ANONYMIZED",
+    "SV": bytes(8),
+    "TM": b"000000",
+    "UC": b"ANONYMIZED",
+    "UL": bytes(4),
+    "UN": bytes(2),
+    "UR": b"urn:anonymized",
+    "US": bytes(2),
+    "UT": b"ANONYMIZED",
+    "UV": bytes(8),
+}
+
+# What a compound action means when the type of the attribute is not asked for: the reading
+# that is always conformant. X/Z/U* keeps the references and remaps the UIDs in them.
+RESOLVED = {
+    "X": "X",
+    "Z": "Z",
+    "D": "D",
+    "U": "U",
+    "X/Z": "Z",
+    "X/D": "D",
+    "Z/D": "D",
+    "X/Z/D": "D",
+    "X/Z/U*": "U",
+}
+
+
+class Refused(Exception):  # noqa: N818 -- a verdict, not a failure
+    """The instance has no SOP class or no SOP instance UID."""
+
+
+@cache
+def table() -> dict[int, str]:
+    """Resolved action by tag, of the rows that name one tag."""
+    with TABLE.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    exact = (row for row in rows if row["tag_hex"] and "x" not in row["tag_hex"])
+    return {int(row["tag_hex"], 16): RESOLVED[row["basic_prof"]] for row in exact}
+
+
+@cache
+def vr_in_table() -> dict[int, str]:
+    """VR by tag where the table states one; for attributes newer than pydicom's dictionary."""
+    with TABLE.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    exact = (row for row in rows if row["tag_hex"] and "x" not in row["tag_hex"] and row["vr"])
+    return {int(row["tag_hex"], 16): row["vr"] for row in exact}
+
+
+def action(tag: int) -> str:
+    """The action of the basic profile for a tag: X, Z, D, U or K."""
+    group, element = tag >> 16, tag & 0xFFFF
+    if element == 0:
+        return "X"  # group lengths go stale
+    if group % 2:
+        return "X"  # private
+    if tag == TRAILING_PADDING:
+        return "X"
+    if 0x5000 <= group <= 0x50FE or 0x6000 <= group <= 0x60FE:
+        return "X"  # curves, overlays
+    if tag in table():
+        return table()[tag]
+    if dictionary_has_tag(tag) or repeater_has_tag(tag):
+        return "K"
+    return "X"  # unknown to the standard
+
+
+@dataclass(frozen=True)
+class Rewriter:
+    """Everything that the rewriting of one instance needs to know."""
+
+    profile_name: str
+    scope: str
+    pseudonyms: Pseudonyms
+
+    def dataset(self, source: Dataset, *, root: bool) -> Dataset:
+        result = Dataset()
+        for tag in sorted(source.keys()):
+            if root and tag.group in {0x0000, 0x0002}:
+                continue
+            element = self.element(source, tag)
+            if element is not None:
+                result[tag] = element
+        return result
+
+    def element(self, parent: Dataset, tag: BaseTag) -> DataElement | RawDataElement | None:
+        original = parent.get_item(tag)
+        match action(tag):
+            case "X":
+                return None
+            case "K":
+                return self.kept(parent, original)
+            case "Z" if is_sequence(original):
+                return sequence(tag, [])
+            case "Z":
+                return raw(tag, vr_of(original), b"")
+            case "U" if is_sequence(original):
+                return self.kept(parent, original)
+            case "U":
+                return raw(tag, vr_of(original), self.new_uids(original.value or b""))
+            case "D" if is_sequence(original):
+                return sequence(tag, [dummy_item(tag)])
+            case "D" if tag == PATIENT_ID:
+                return raw(tag, vr_of(original), self.new_patient_id(parent))
+            case "D" if vr_of(original) == "UI":
+                return raw(tag, "UI", self.new_uids(original.value or b"", dummy=True))
+            case "D":
+                return raw(tag, vr_of(original), DUMMY[vr_of(original)])
+        raise AssertionError(action(tag))
+
+    def kept(self, parent: Dataset, original: DataElement | RawDataElement) -> DataElement:
+        if not is_sequence(original):
+            return original
+        items = [self.dataset(item, root=False) for item in items_of(parent, original)]
+        kept = sequence(original.tag, items)
+        kept.is_undefined_length = is_undefined(original)
+        return kept
+
+    def new_uids(self, value: bytes, *, dummy: bool = False) -> bytes:
+        """Every UID of a value replaced, but for empty ones and those that DICOM registers."""
+        values = [part.strip(" \0") for part in value.decode("latin-1").split("\\")]
+        return even("\\".join(self.new_uid(part, dummy=dummy) for part in values), b"\0")
+
+    def new_uid(self, original: str, *, dummy: bool = False) -> str:
+        if original in UID_dictionary or (original == "" and not dummy):
+            return original
+        return self.pseudonyms.uid(self.scope, original)
+
+    def new_patient_id(self, parent: Dataset) -> bytes:
+        value = parent[PATIENT_ID].value
+        parts = value if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value]
+        original = "\\".join(str(part or "") for part in parts).strip(" \0")
+        if not original:
+            return b"ANONYMIZED"
+        return even(self.pseudonyms.identifier(self.scope, original))
+
+    def mark(self, result: Dataset) -> None:
+        """PS3.15 E.2: say that identity was removed, and how; never wipe what was said before."""
+        result[IDENTITY_REMOVED] = raw(IDENTITY_REMOVED, "CS", even("YES"))
+        result[TEMPORAL_INFORMATION] = raw(TEMPORAL_INFORMATION, "CS", even("REMOVED"))
+        result[METHOD] = self.marked_method(result)
+        self.mark_codes(result)
+
+    def marked_method(self, result: Dataset) -> RawDataElement:
+        ours = f"Anonode: {self.profile_name}, basic {EDITION}"[:64].strip()
+        before = result.get_item(METHOD).value or b"" if METHOD in result else b""
+        text = before.decode("latin-1")
+        if ours in (part.strip(" \0") for part in text.split("\\")):
+            return result.get_item(METHOD)
+        text = text.rstrip(" \0")
+        return raw(METHOD, "LO", even(f"{text}\\{ours}" if text else ours))
+
+    def mark_codes(self, result: Dataset) -> None:
+        ours = {CODE_VALUE: "113100", CODING_SCHEME: "DCM"}
+        items = list(result[METHOD_CODES].value or []) if METHOD_CODES in result else []
+        for item in items:
+            if all(text_of(item, tag) == text for tag, text in ours.items()):
+                return
+        added = item_of(
+            (CODE_VALUE, "SH", "113100"),
+            (CODING_SCHEME, "SH", "DCM"),
+            (CODE_MEANING, "LO", "Basic Application Confidentiality Profile"),
+        )
+        was_undefined = METHOD_CODES in result and result[METHOD_CODES].is_undefined_length
+        result[METHOD_CODES] = sequence(METHOD_CODES, [*items, added])
+        result[METHOD_CODES].is_undefined_length = was_undefined
+
+
+def deidentify(
+    source: Dataset, pseudonyms: Pseudonyms, *, profile_name: str, scope: str | None = None
+) -> Dataset:
+    """The result of the basic profile for one instance; `source` may be changed.
+
+    Raises:
+        Refused: there is no SOP Class UID or no SOP Instance UID.
+    """
+    for tag in (SOP_CLASS_UID, SOP_INSTANCE_UID):
+        if not text_of(source, tag):
+            raise Refused(hex(tag))
+    rewriter = Rewriter(profile_name, scope or profile_name, pseudonyms)
+    result = rewriter.dataset(source, root=True)
+    rewriter.mark(result)
+    return result
+
+
+# ---------------------------------------------------------------- dummies
+
+
+def dummy_item(tag: int) -> Dataset:
+    """The one item that stands for a sequence whose action is D."""
+    if tag == CONTENT_SEQUENCE:
+        name = item_of(
+            (CODE_VALUE, "SH", "121106"),
+            (CODING_SCHEME, "SH", "DCM"),
+            (CODE_MEANING, "LO", "Comment"),
+        )
+        item = item_of(
+            (0x0040A010, "CS", "CONTAINS"),
+            (0x0040A040, "CS", "TEXT"),
+            (0x0040A160, "UT", "ANONYMIZED"),
+        )
+        item[CONCEPT_NAME] = sequence(CONCEPT_NAME, [name])
+        return item
+    if tag == GRAPHIC_ANNOTATIONS:
+        return item_of((0x00700002, "CS", "ANONYMIZED"))
+    if tag == VERIFYING_OBSERVERS:
+        item = item_of(
+            (0x0040A027, "LO", "ANONYMIZED"),
+            (0x0040A030, "DT", "19000101000000"),
+            (0x0040A075, "PN", "ANONYMIZED"),
+        )
+        item[0x0040A088] = sequence(0x0040A088, [])
+        return item
+    if keyword_for_tag(tag).endswith("CodeSequence"):
+        return item_of(
+            (CODE_VALUE, "SH", "ANONYMIZED"),
+            (CODING_SCHEME, "SH", "99ANONODE"),
+            (CODE_MEANING, "LO", "Anonymized"),
+        )
+    return Dataset()
+
+
+def item_of(*elements: tuple[int, str, str]) -> Dataset:
+    item = Dataset()
+    for tag, vr, text in elements:
+        item[tag] = raw(tag, vr, even(text))
+    return item
+
+
+# ---------------------------------------------------------------- pydicom, kept raw
+
+
+def raw(tag: int, vr: str | None, value: bytes) -> RawDataElement:
+    return RawDataElement(
+        BaseTag(tag),
+        vr,
+        len(value),
+        value,
+        value_tell=0,
+        is_implicit_VR=False,
+        is_little_endian=True,
+    )
+
+
+def sequence(tag: int, items: list[Dataset]) -> DataElement:
+    return DataElement(BaseTag(tag), "SQ", Sequence(items))
+
+
+def even(text: str, padding: bytes = b" ") -> bytes:
+    value = text.encode("latin-1")
+    return value + padding * (len(value) % 2)
+
+
+def vr_of(element: DataElement | RawDataElement) -> str:
+    """The VR as stated, else of the dictionary, else of the table, else UN."""
+    tag = int(element.tag)
+    return element.VR or vr_in_dictionary(tag) or vr_in_table().get(tag) or "UN"
+
+
+def is_undefined(element: DataElement | RawDataElement) -> bool:
+    if isinstance(element, RawDataElement):
+        return element.length == UNDEFINED
+    return element.is_undefined_length
+
+
+def is_sequence(element: DataElement | RawDataElement) -> bool:
+    """SQ as stated, or by the dictionary where nothing or UN is stated (PS3.5 6.2.2)."""
+    if isinstance(element, DataElement) or element.VR == "SQ":
+        return element.VR == "SQ"
+    known = vr_in_dictionary(element.tag) or vr_in_table().get(element.tag)
+    return element.VR in {None, "UN"} and known == "SQ"
+
+
+def items_of(parent: Dataset, element: DataElement | RawDataElement) -> list[Dataset]:
+    if isinstance(element, DataElement):
+        return list(element.value or [])
+    value = element.value or b""
+    implicit = element.is_implicit_VR or element.VR == "UN"
+    charsets = getattr(parent, "_character_set", None) or "iso8859"
+    return list(
+        read_sequence(BytesIO(value), implicit, element.is_little_endian, len(value), charsets)
+    )
+
+
+def text_of(dataset: Dataset, tag: int) -> str:
+    """The text of an element without its padding; empty when absent."""
+    element = dataset.get_item(tag)
+    if element is None or is_sequence(element):
+        return ""
+    value = element.value or b""
+    return value.decode("latin-1").strip(" \0") if isinstance(value, bytes) else str(value)
+
+
+# ---------------------------------------------------------------- comparing
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One element that is no sequence; `vr` is None where the header states none."""
+
+    vr: str | None
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One sequence."""
+
+    items: tuple[dict[int, Leaf | Branch], ...]
+    undefined: bool
+
+
+def flat(dataset: Dataset) -> dict[int, Leaf | Branch]:
+    """A dataset as plain data in the order of its tags, values as encoded."""
+    return {int(tag): _flat_element(dataset, tag) for tag in dataset.keys()}  # noqa: SIM118
+
+
+def _flat_element(dataset: Dataset, tag: BaseTag) -> Leaf | Branch:
+    element = dataset.get_item(tag)
+    if is_sequence(element):
+        items = items_of(dataset, element)
+        return Branch(tuple(flat(item) for item in items), is_undefined(element))
+    implicit = isinstance(element, RawDataElement) and element.is_implicit_VR
+    return Leaf(None if implicit else element.VR, _encoded(element))
+
+
+def _encoded(element: DataElement | RawDataElement) -> bytes:
+    """The value as encoded; pydicom has decoded Specific Character Set while reading."""
+    if isinstance(element, RawDataElement):
+        return element.value or b""
+    values = [element.value] if isinstance(element.value, str) else element.value or []
+    return even("\\".join(values))
+
+
+def differences(
+    expected: dict[int, Leaf | Branch], got: dict[int, Leaf | Branch], place: str = ""
+) -> Iterator[str]:
+    """One sentence for each disagreement: the place, what was expected and what was found."""
+    for tag in sorted(expected.keys() | got.keys()):
+        where = f"{place}({tag >> 16:04X},{tag & 0xFFFF:04X})"
+        if tag not in got:
+            yield f"{where} is missing; expected {expected[tag]!r:.200}"
+        elif tag not in expected:
+            yield f"{where} should not be there: {got[tag]!r:.200}"
+        else:
+            yield from _different(expected[tag], got[tag], where)
+
+
+def _different(expected: Leaf | Branch, got: Leaf | Branch, where: str) -> Iterator[str]:
+    match expected, got:
+        case Branch(), Branch():
+            if expected.undefined != got.undefined:
+                yield f"{where} undefined length: expected {expected.undefined}"
+            nothing: dict[int, Leaf | Branch] = {}
+            if len(expected.items) != len(got.items):
+                yield f"{where} has {len(got.items)} items; expected {len(expected.items)}"
+            for index, pair in enumerate(
+                zip_longest(expected.items, got.items, fillvalue=nothing)
+            ):
+                yield from differences(*pair, f"{where}[{index}].")
+        case Leaf(), Leaf():
+            if expected.vr and got.vr and expected.vr != got.vr:
+                yield f"{where} has VR {got.vr}; expected {expected.vr}"
+            if expected.value != got.value:
+                yield f"{where} is {got.value!r:.120}; expected {expected.value!r:.120}"
+        case _:
+            yield f"{where} is {type(got).__name__}; expected {type(expected).__name__}"

@@ -1,0 +1,240 @@
+"""Who may import whom, and who owns which library and system call.
+
+The table is the architecture: rank by rank, a module may import modules of lower ranks only, and
+a library is imported by its owners only. A new module is added to the table first.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Each line is a rank: its modules import from the lines above, never from beside or below, but
+# where BESIDE says so. A name ending in ".*" is a whole package.
+RULES = (
+    ("rules.errors",),
+    (
+        "rules.document",
+        "rules.selectors",
+        "rules.tables",
+        "rules.tables.*",
+        "rules.pseudonyms",
+        "rules.elements",
+        "rules.values",
+        "rules.conditions",
+    ),
+    ("rules.schema", "rules.operators"),
+    ("rules.plan",),
+    ("rules.walk",),
+    ("rules.deidentify",),
+    ("rules",),
+)
+SCP = (
+    ("scp",),  # the version only
+    ("scp.errors", "scp.instance"),
+    ("scp.status", "scp.config", "scp.wire", "scp.dimse"),
+    ("scp.transport", "scp.spool", "scp.journal", "scp.notify", "scp.logs"),
+    ("scp.ingest", "scp.listener", "scp.sender"),
+    ("scp.forwarder",),
+    ("scp.node",),
+    ("scp.cli", "scp.cli_*"),
+)
+BESIDE: dict[str, set[str]] = {}
+"""Imports within one rank, each with the reason in its comment."""
+
+# Who may import a library, call a function or use a name; what stands in no line is free.
+OWNERS = {
+    "yaml": {"rules.document"},
+    "pydantic": {"rules.schema", "scp.config"},
+    "sqlalchemy": {"scp.journal"},
+    "structlog": {"scp.logs"},
+    "typer": {"scp.cli", "scp.cli_*"},
+    "rich": {"scp.cli", "scp.cli_*"},
+    "pynetdicom": {"scp.status", "scp.wire", "scp.dimse", "scp.transport", "scp.sender"},
+    "threading.Thread": {"scp.node", "scp.transport", "scp.forwarder"},
+    "os.fsync": {"scp.spool"},
+    "os.fdatasync": {"scp.spool"},
+    "os._exit": {"scp.cli"},
+    "sys.exit": {"scp.cli", "scp.cli_*"},
+    "print": {"scp.cli", "scp.cli_*"},
+}
+
+# The rules turn bytes into bytes: no network, no threads, no clock, no files but their tables.
+IMPURE = {
+    *("asyncio", "concurrent", "datetime", "io", "multiprocessing", "os", "pathlib", "random"),
+    *("secrets", "select", "shutil", "signal", "socket", "ssl", "subprocess", "tempfile"),
+    *("threading", "time", "uuid"),
+}
+IMPURE_CALLS = {"open", "input", "print"}
+TABLES = ("rules.tables", "rules.tables.*")
+READS_ITS_OWN_FILES = (*TABLES, "rules")
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """What a source file imports and uses."""
+
+    name: str
+    imports: frozenset[str] = field(default_factory=frozenset)
+    uses: frozenset[str] = field(default_factory=frozenset)
+
+
+def module_name(path: Path) -> str:
+    """`scp/cli.py` is `scp.cli`; `scp/__init__.py` is `scp`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def read(path: Path) -> Module:
+    """Parse a file; imports for type checking count as imports."""
+    name = module_name(path)
+    imports: set[str] = set()
+    uses: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"), str(path))):
+        if isinstance(node, ast.Import):
+            imports.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            imports.update(imported(node, name, is_package=path.name == "__init__.py"))
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            uses.add(f"{node.value.id}.{node.attr}")
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            uses.add(node.func.id)
+    return Module(name, frozenset(imports), frozenset(uses))
+
+
+def imported(node: ast.ImportFrom, importer: str, *, is_package: bool) -> set[str]:
+    """The modules and names that `from ... import ...` takes, in full."""
+    source = node.module or ""
+    if node.level:
+        parents = importer.split(".")
+        keep = len(parents) - node.level + (1 if is_package else 0)
+        source = ".".join([*parents[:keep], *([source] if source else [])])
+    return {f"{source}.{alias.name}" for alias in node.names}
+
+
+def modules() -> dict[str, Module]:
+    """Every module of both packages by its name."""
+    paths = [path for package in ("rules", "scp") for path in (ROOT / package).rglob("*.py")]
+    return {module.name: module for module in map(read, sorted(paths))}
+
+
+MODULES = modules()
+
+
+def rank(name: str) -> int | None:
+    """The line of the table in which a module stands."""
+    for ranks in (RULES, SCP):
+        for number, patterns in enumerate(ranks):
+            if matches(name, patterns):
+                return number
+    return None
+
+
+def matches(name: str, patterns: tuple[str, ...] | set[str]) -> bool:
+    """Whether a module is one of those named."""
+    return any(fnmatch(name, pattern) for pattern in patterns)
+
+
+def module_of(target: str) -> str | None:
+    """The module of ours that an import reaches: `rules.errors.Mark` is `rules.errors`."""
+    while target:
+        if target in MODULES:
+            return target
+        target = target.rpartition(".")[0]
+    return None
+
+
+def ours(module: Module) -> set[str]:
+    """The modules of both packages that a module imports."""
+    reached = {module_of(target) for target in module.imports}
+    return {name for name in reached if name and name != module.name}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_stands_in_the_table(name: str) -> None:
+    """A new module has its place in the architecture before it is merged."""
+    assert rank(name) is not None, f"add {name} to RULES or SCP in {Path(__file__).name}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_go_downwards_only(name: str) -> None:
+    """What stands above may be replaced without touching what stands below."""
+    module = MODULES[name]
+    package = name.partition(".")[0]
+    own_rank = rank(name)
+    assert own_rank is not None
+
+    upwards = [
+        other
+        for other in ours(module)
+        if other.partition(".")[0] == package
+        and (rank(other) or 0) >= own_rank
+        and other not in BESIDE.get(name, set())
+        and not (matches(name, TABLES) and matches(other, TABLES))
+    ]
+    assert upwards == [], f"{name} may not import {upwards}"
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("rules")])
+def test_the_rules_know_nothing_of_the_node(name: str) -> None:
+    """The rules can be used, tested and read without a network."""
+    assert [other for other in ours(MODULES[name]) if other.startswith("scp")] == []
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("rules")])
+def test_the_rules_are_pure(name: str) -> None:
+    """Bytes in, bytes out: only the tables are read, and only by their readers."""
+    module = MODULES[name]
+    touched = {target.partition(".")[0] for target in module.imports} & IMPURE
+    called = module.uses & IMPURE_CALLS
+    if matches(name, READS_ITS_OWN_FILES):
+        touched -= {"io", "pathlib"}
+
+    assert touched == set(), f"{name} imports {sorted(touched)}"
+    assert called == set(), f"{name} calls {sorted(called)}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_library_has_one_owner(name: str) -> None:
+    """A library can be replaced in one place, and a system call is made in one place."""
+    module = MODULES[name]
+    taken = {
+        subject
+        for subject in OWNERS
+        for target in module.imports | module.uses
+        if target == subject or target.startswith(f"{subject}.")
+    }
+
+    foreign = sorted(subject for subject in taken if not matches(name, OWNERS[subject]))
+    assert foreign == [], f"{name} uses {foreign}, owned by {[OWNERS[s] for s in foreign]}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_is_named_for_what_it_does(name: str) -> None:
+    """A drawer named utils is where a design ends."""
+    assert not set(name.split(".")) & {"utils", "util", "helpers", "common", "manager", "misc"}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_third_party_imports_are_declared(name: str) -> None:
+    """What the packages import is a dependency of the project, never a guest of another one."""
+    declared = {
+        *("pydantic", "pydicom", "pynetdicom", "yaml", "rich", "sqlalchemy", "structlog", "typer"),
+    }
+    tops = {target.partition(".")[0] for target in MODULES[name].imports}
+
+    assert tops - declared - set(sys.stdlib_module_names) - {"rules", "scp"} == set()
+
+
+def test_the_table_names_no_module_twice() -> None:
+    """A module with two places would pass by the lower one."""
+    named = [pattern for ranks in (RULES, SCP) for patterns in ranks for pattern in patterns]
+
+    assert len(named) == len(set(named))
