@@ -204,11 +204,16 @@ def store_message(
 
 
 def receive_exactly(channel: socket.socket, count: int) -> bytes:
-    """That many bytes; raises ConnectionError at an early end."""
+    """That many bytes; raises ConnectionError at an early end.
+
+    Acknowledges at once what came: a server that sends with Nagle's algorithm would otherwise
+    wait 40 ms for this client in the middle of its response, which is no work of its own.
+    """
     buffer = bytearray(count)
     view = memoryview(buffer)
     at = 0
     while at < count:
+        channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         received = channel.recv_into(view[at:])
         if not received:
             raise ConnectionError("the peer closed the connection")

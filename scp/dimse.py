@@ -257,6 +257,16 @@ def write_pdata_header(
     _PDATA.pack_into(target, 0, 4, 0, length_bytes + 6, length_bytes + 2, context_id, control)
 
 
+def pdu_bytes_to_send(peer_bytes: int, most_bytes: int) -> int:
+    """The longest P-DATA-TF body to send: fragments have an even length (PS3.8 9.3.5.1).
+
+    Args:
+        peer_bytes: the peer's Maximum Length Received; 0 means any length.
+        most_bytes: what this node sends at most.
+    """
+    return min(peer_bytes or most_bytes, most_bytes) & ~1
+
+
 def encode_command(context_id: int, command: bytes, pdu_bytes: int) -> bytes:
     """A command set as P-DATA-TF PDUs whose bodies have at most `pdu_bytes`."""
     step = pdu_bytes - PDV_HEADER_BYTES

@@ -5,6 +5,8 @@ ScpError
     SpoolError              an instance cannot be kept on disk
         OutOfSpace          because no space is left for it
     JournalError            a fact cannot be written down or read
+    KeyFileError            the key of the pseudonyms cannot be used
+    NotPart10               a file is not what a folder of DICOM files should hold
     TransportError          a peer or the network between
         PeerRejected        the peer answered A-ASSOCIATE-RJ
         PeerAborted         the peer sent A-ABORT
@@ -17,7 +19,10 @@ ScpError
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class ScpError(Exception):
@@ -34,6 +39,20 @@ class OutOfSpace(SpoolError):
 
 class JournalError(ScpError):
     """The journal cannot be read or written."""
+
+
+class KeyFileError(ScpError):
+    """The key cannot be used; the message names the file and the remedy, never the key."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+
+
+class NotPart10(ScpError):
+    """A file cannot be read as a Part 10 file."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(f"{path}: {message}")
 
 
 class TransportError(ScpError):

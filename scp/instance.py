@@ -8,8 +8,8 @@ the message and never reaches disk, journal or log.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import TYPE_CHECKING, Self
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,23 +56,28 @@ class Outcome:
     comment: str = ""
 
 
-class DeliveryState(Enum):
+class DeliveryState(StrEnum):
     """Where a delivery stands; `sentence` is what an operator reads."""
 
-    DUE = ("due", "waits for its turn or for its next attempt")
-    SENDING = ("sending", "is part of the association that is open now")
-    DELIVERED = ("delivered", "the destination answered that it has the instance")
-    FAILED = ("failed", "given up and kept; an operator decides, see `anonode retry`")
-    HELD = ("held", "waits because the destination refuses this node; asked again by itself")
+    DUE = "due"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    HELD = "held"
 
-    sentence: str
+    @property
+    def sentence(self) -> str:
+        """What the state means."""
+        return _SENTENCES[self]
 
-    def __new__(cls, word: str, sentence: str) -> Self:
-        """Make a member whose value is `word`, the text in the journal."""
-        member = object.__new__(cls)
-        member._value_ = word
-        member.sentence = sentence
-        return member
+
+_SENTENCES: Final = {
+    DeliveryState.DUE: "waits for its turn or for its next attempt",
+    DeliveryState.SENDING: "is part of the association that is open now",
+    DeliveryState.DELIVERED: "the destination answered that it has the instance",
+    DeliveryState.FAILED: "given up, and kept until an operator decides",
+    DeliveryState.HELD: "waits because the destination refuses this node; asked again by itself",
+}
 
 
 @dataclass(frozen=True, slots=True)

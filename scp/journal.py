@@ -12,8 +12,7 @@ The promise:
 4. Only values of de-identified instances are written, and no message quotes one.
 5. Any number of processes may read while the node runs, and one may write between its commits.
 
-Statements are SQLAlchemy Core and stand together below. Those of the receiving path are compiled
-once and run on the driver's own cursor: three times as fast, and it is the path that counts.
+The tables and statements are in `journal_schema`.
 """
 
 from __future__ import annotations
@@ -25,13 +24,14 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from enum import Enum
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
+from scp import journal_schema as sql
 from scp.errors import JournalError, OutOfSpace, ScpError
+from scp.group_commit import CommitQueue, Ticket
 from scp.instance import (
     DeliveryRecord,
     DeliveryState,
@@ -42,13 +42,11 @@ from scp.instance import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from scp.instance import NewInstance
 
-SCHEMA_VERSION: Final = 1
-"""PRAGMA user_version of a journal that this code writes."""
 APPLICATION_ID: Final = 0x414E4F44
 """PRAGMA application_id: `ANOD`."""
 CHECKPOINT_PAGES: Final = 8192
@@ -56,262 +54,7 @@ CHECKPOINT_PAGES: Final = 8192
 called: about a thousand instances."""
 BUSY_S: Final = 10.0
 """How long to wait for another process that is writing."""
-SWEEP_FILES: Final = 256
-"""Files let go in one transaction."""
-
-# ---------------------------------------------------------------------------- schema
-
-_metadata: Final = sa.MetaData()
-
-_instances: Final = sa.Table(
-    "instances",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("sop_instance_uid", sa.Text, nullable=False, unique=True),
-    sa.Column("sop_class_uid", sa.Text, nullable=False),
-    sa.Column("transfer_syntax_uid", sa.Text, nullable=False),
-    sa.Column("study_instance_uid", sa.Text, nullable=False),
-    sa.Column("series_instance_uid", sa.Text, nullable=False),
-    sa.Column("patient_id", sa.Text, nullable=False),
-    sa.Column("modality", sa.Text, nullable=False),
-    sa.Column("tags", sa.Text, nullable=False),
-    sa.Column("file_name", sa.Text, nullable=False),
-    sa.Column("size_bytes", sa.Integer, nullable=False),
-    sa.Column("dataset_offset", sa.Integer, nullable=False),
-    sa.Column("digest", sa.Text, nullable=False),
-    sa.Column("profile", sa.Text, nullable=False),
-    sa.Column("calling_ae", sa.Text, nullable=False),
-    sa.Column("called_ae", sa.Text, nullable=False),
-    sa.Column("received_at", sa.Float, nullable=False),
-    sa.Column("store", sa.Boolean, nullable=False),
-)
-# A swept instance keeps its row without a file name, so that a late resend is recognised.
-sa.Index(
-    "instances_file", _instances.c.file_name, unique=True, sqlite_where=_instances.c.file_name > ""
-)
-sa.Index(
-    "instances_transient",
-    _instances.c.id,
-    sqlite_where=sa.and_(_instances.c.store.is_(False), _instances.c.file_name > ""),
-)
-sa.Index("instances_study", _instances.c.study_instance_uid)
-
-_deliveries: Final = sa.Table(
-    "deliveries",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("instance_id", sa.ForeignKey("instances.id"), nullable=False),
-    sa.Column("destination", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("refusals", sa.Integer, nullable=False),
-    sa.Column("due_since", sa.Float, nullable=False),
-    sa.Column("next_attempt_at", sa.Float, nullable=False),
-    sa.Column("last_status", sa.Integer),
-    sa.Column("last_outcome", sa.Text, nullable=False),
-    sa.Column("changed_at", sa.Float, nullable=False),
-    sa.UniqueConstraint("instance_id", "destination"),
-)
-# In the order in which a destination is served: what was never tried before what failed.
-sa.Index(
-    "deliveries_turn",
-    _deliveries.c.destination,
-    _deliveries.c.state,
-    _deliveries.c.attempts,
-    _deliveries.c.id,
-)
-
-_destinations: Final = sa.Table(
-    "destinations",
-    _metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("failures", sa.Integer, nullable=False),
-    sa.Column("next_attempt_at", sa.Float, nullable=False),
-    sa.Column("last_outcome", sa.Text, nullable=False),
-    sa.Column("changed_at", sa.Float, nullable=False),
-)
-
-# ---------------------------------------------------------------------------- statements
-
-_DUE = DeliveryState.DUE.value
-_SENDING = DeliveryState.SENDING.value
-_DELIVERED = DeliveryState.DELIVERED.value
-_FAILED = DeliveryState.FAILED.value
-_HELD = DeliveryState.HELD.value
-_OPEN = (_DUE, _SENDING, _HELD)
-_AFRESH = {
-    "state": _DUE,
-    "attempts": 0,
-    "refusals": 0,
-    "next_attempt_at": 0.0,
-}
-"""A delivery that has everything before it."""
-
-
-class _Hot:
-    """A statement of the receiving path: compiled once, run on the driver's cursor."""
-
-    def __init__(self, statement: sa.ClauseElement, columns: Iterable[str] | None = None) -> None:
-        compiled = statement.compile(
-            dialect=sqlite.dialect(paramstyle="qmark"),
-            column_keys=None if columns is None else list(columns),
-        )
-        order = cast("sa.engine.interfaces.Any", compiled).positiontup
-        self._sql = str(compiled)
-        self._single = order[0] if len(order) == 1 else None
-        self._pick = itemgetter(*order)
-
-    def run(self, connection: sqlite3.Connection, values: dict[str, Any]) -> sqlite3.Cursor:
-        picked = self._pick(values)
-        return connection.execute(self._sql, (picked,) if self._single else picked)
-
-
-_INSTANCE_COLUMNS = tuple(column.name for column in _instances.c if column.name != "id")
-_DELIVERY_COLUMNS = tuple(column.name for column in _deliveries.c if column.name != "id")
-
-_ADD_INSTANCE = _Hot(
-    sqlite.insert(_instances)
-    .on_conflict_do_nothing(index_elements=["sop_instance_uid"])
-    .returning(_instances.c.id),
-    _INSTANCE_COLUMNS,
-)
-_ADD_DELIVERY = _Hot(sa.insert(_deliveries), _DELIVERY_COLUMNS)
-_SETTLE = _Hot(
-    sa.update(_deliveries)
-    .where(_deliveries.c.id == sa.bindparam("delivery"))
-    .values(
-        {
-            name: sa.bindparam(f"new_{name}")
-            for name in (
-                "state",
-                "attempts",
-                "refusals",
-                "next_attempt_at",
-                "last_status",
-                "last_outcome",
-                "changed_at",
-            )
-        }
-    )
-)
-_KNOWN = sa.select(
-    _instances.c.id, _instances.c.digest, _instances.c.file_name, _instances.c.store
-).where(_instances.c.sop_instance_uid == sa.bindparam("uid"))
-_OWED = sa.select(_deliveries.c.destination, _deliveries.c.state).where(
-    _deliveries.c.instance_id == sa.bindparam("instance")
-)
-_FILES = (
-    sa.select(_instances.c.file_name)
-    .where(_instances.c.file_name > "")
-    .where(_instances.c.file_name >= sa.bindparam("first"))
-    .where(_instances.c.file_name < sa.bindparam("behind"))
-)
-_TURN = (
-    sa.select(
-        _deliveries.c.id,
-        _instances.c.sop_instance_uid,
-        _instances.c.sop_class_uid,
-        _instances.c.transfer_syntax_uid,
-        _instances.c.file_name,
-        _instances.c.size_bytes,
-        _instances.c.digest,
-        _instances.c.dataset_offset,
-        _deliveries.c.attempts,
-        _deliveries.c.refusals,
-        _deliveries.c.due_since,
-    )
-    .join(_instances, _instances.c.id == _deliveries.c.instance_id)
-    .where(_deliveries.c.destination == sa.bindparam("destination"))
-    .where(_deliveries.c.state.in_((_DUE, _HELD)))
-    # A moment beyond the longest wait there is comes from a clock that was set back since.
-    .where(
-        sa.or_(
-            _deliveries.c.next_attempt_at <= sa.bindparam("now"),
-            _deliveries.c.next_attempt_at > sa.bindparam("horizon"),
-        )
-    )
-    .order_by(_deliveries.c.attempts, _deliveries.c.id)
-    .limit(sa.bindparam("limit"))
-)
-_NEXT_TURN = (
-    sa.select(sa.func.min(_deliveries.c.next_attempt_at))
-    .where(_deliveries.c.destination == sa.bindparam("destination"))
-    .where(_deliveries.c.state.in_((_DUE, _HELD)))
-)
-_MARK_SENDING = (
-    sa.update(_deliveries)
-    .where(_deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .values(state=_SENDING, changed_at=sa.bindparam("now"))
-)
-_GIVE_BACK = (
-    sa.update(_deliveries)
-    .where(_deliveries.c.state == _SENDING)
-    .values(state=_DUE, changed_at=sa.bindparam("now"))
-)
-_HOLD = (
-    sa.update(_deliveries)
-    .where(_deliveries.c.destination == sa.bindparam("name"))
-    .where(_deliveries.c.state == _DUE)
-    .values(state=_HELD, last_outcome=sa.bindparam("outcome"), changed_at=sa.bindparam("now"))
-)
-_RELEASE = (
-    sa.update(_deliveries)
-    .where(_deliveries.c.destination == sa.bindparam("name"))
-    .where(_deliveries.c.state == _HELD)
-    .values(state=_DUE, changed_at=sa.bindparam("now"))
-)
-_EXPIRE = (
-    sa.update(_deliveries)
-    .where(_deliveries.c.destination == sa.bindparam("name"))
-    .where(_deliveries.c.state == _DUE)
-    .where(_deliveries.c.due_since < sa.bindparam("before"))
-    .values(state=_FAILED, last_outcome=sa.bindparam("outcome"), changed_at=sa.bindparam("now"))
-)
-_insert_destination = sqlite.insert(_destinations)
-_NOTE_DESTINATION = _insert_destination.on_conflict_do_update(
-    index_elements=["name"],
-    set_={
-        name: _insert_destination.excluded[name]
-        for name in ("failures", "next_attempt_at", "last_outcome", "changed_at")
-    },
-)
-_UNOWED = (
-    sa.select(_instances.c.id, _instances.c.file_name)
-    .where(_instances.c.store.is_(False))
-    .where(_instances.c.file_name > "")
-    .where(
-        ~sa.exists()
-        .where(_deliveries.c.instance_id == _instances.c.id)
-        .where(_deliveries.c.state != _DELIVERED)
-    )
-    .limit(SWEEP_FILES)
-)
-_FORGET_FILES = (
-    sa.update(_instances)
-    .where(_instances.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .values(file_name="")
-)
-_COUNTS = (
-    sa.select(
-        _deliveries.c.destination,
-        _deliveries.c.state,
-        sa.func.count(),
-        sa.func.min(_deliveries.c.due_since),
-        sa.func.min(_deliveries.c.next_attempt_at),
-    )
-    .group_by(_deliveries.c.destination, _deliveries.c.state)
-    .order_by(_deliveries.c.destination, _deliveries.c.state)
-)
-_LAST_OUTCOME = (
-    sa.select(_deliveries.c.last_outcome)
-    .where(_deliveries.c.destination == sa.bindparam("destination"))
-    .where(_deliveries.c.state == sa.bindparam("state"))
-    .where(_deliveries.c.last_outcome > "")
-    .order_by(_deliveries.c.changed_at.desc())
-    .limit(1)
-)
-
-# ---------------------------------------------------------------------------- facts
+T = TypeVar("T")
 
 
 class Verdict(Enum):
@@ -380,70 +123,6 @@ class InstanceFilter:
     state: DeliveryState | None = None
 
 
-# ---------------------------------------------------------------------------- group commit
-
-T = TypeVar("T")
-
-
-class _Ticket(Generic[T]):
-    """A piece of work that waits for a transaction."""
-
-    __slots__ = ("done", "durable", "error", "result", "turn", "work")
-
-    def __init__(self, work: Callable[[_Writer], T], *, durable: bool) -> None:
-        self.work = work
-        self.durable = durable
-        self.turn: threading.Event | None = None
-        self.done = False
-        self.error: BaseException | None = None
-        self.result: T | None = None
-
-
-class _CommitQueue:
-    """Runs work in transactions; the first who comes commits for all who come meanwhile.
-
-    The leader commits one batch, then hands the lead to the first of those who came during that
-    commit. So nobody waits for more than the commit in progress and his own.
-    """
-
-    def __init__(self, commit: Callable[[list[_Ticket[Any]]], None]) -> None:
-        self._commit = commit
-        self._lock = threading.Lock()
-        self._waiting: list[_Ticket[Any]] = []
-        self._busy = False
-
-    def run(self, ticket: _Ticket[T]) -> T:
-        """Return what the work returned, committed; raises what it or the commit raised."""
-        with self._lock:
-            self._waiting.append(ticket)
-            if self._busy:
-                ticket.turn = threading.Event()
-            self._busy = True
-        if ticket.turn is not None:
-            ticket.turn.wait()
-        if not ticket.done:
-            self._lead()
-        if ticket.error is not None:
-            raise ticket.error
-        return cast("T", ticket.result)
-
-    def _lead(self) -> None:
-        with self._lock:
-            batch, self._waiting = self._waiting, []
-        try:
-            self._commit(batch)
-        finally:
-            with self._lock:
-                heir = self._waiting[0] if self._waiting else None
-                self._busy = heir is not None
-            for ticket in batch:
-                ticket.done = True
-                if ticket.turn is not None:
-                    ticket.turn.set()
-            if heir is not None and heir.turn is not None:
-                heir.turn.set()
-
-
 class _Writer:
     """The one connection that writes; used only by the leader of the commit queue."""
 
@@ -453,7 +132,7 @@ class _Writer:
         self.raw = cast("sqlite3.Connection", self.core.connection.driver_connection)
         self._durable: bool | None = None
 
-    def transaction(self, tickets: list[_Ticket[Any]]) -> None:
+    def transaction(self, tickets: list[Ticket[_Writer, Any]]) -> None:
         """Run all of `tickets` in one transaction, synced if one of them asks for it."""
         self._synchronous(durable=any(ticket.durable for ticket in tickets))
         self.raw.execute("BEGIN IMMEDIATE")
@@ -507,7 +186,7 @@ class Journal:
         self._reader = _engine(path, "ro", sa.pool.QueuePool)
         with self._translated():
             self._check_version()
-        self._queue = _CommitQueue(self._commit)
+        self._queue = CommitQueue(self._commit)
 
     def close(self) -> None:
         """Close every connection; the journal cannot be used any more."""
@@ -561,9 +240,9 @@ class Journal:
             horizon_s: The longest wait that there is; a moment beyond it counts as now.
             without: Presentation contexts to leave out.
         """
-        statement = _TURN
+        statement = sql.TURN
         if without:
-            pair = sa.tuple_(_instances.c.sop_class_uid, _instances.c.transfer_syntax_uid)
+            pair = sa.tuple_(sql.instances.c.sop_class_uid, sql.instances.c.transfer_syntax_uid)
             statement = statement.where(pair.not_in(sorted(without)))
         now = self._wall()
         values = {
@@ -576,13 +255,13 @@ class Journal:
 
     def next_turn_in_s(self, destination: str) -> float | None:
         """Seconds until something is due, 0.0 if it is; None if nothing is owed."""
-        [(moment,)] = self._rows(_NEXT_TURN, {"destination": destination})
+        [(moment,)] = self._rows(sql.NEXT_TURN, {"destination": destination})
         return None if moment is None else max(0.0, moment - self._wall())
 
     def mark_sending(self, deliveries: Sequence[DueDelivery]) -> None:
         """Note that these are part of the association that is open now."""
         values = {"ids": [delivery.id for delivery in deliveries], "now": self._wall()}
-        self._write(lambda writer: writer.core.execute(_MARK_SENDING, values), durable=False)
+        self._write(lambda writer: writer.core.execute(sql.MARK_SENDING, values), durable=False)
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Note what became of some deliveries."""
@@ -590,15 +269,15 @@ class Journal:
 
         def work(writer: _Writer) -> None:
             for settlement in settlements:
-                _SETTLE.run(writer.raw, _settled(settlement, now))
+                sql.SETTLE.run(writer.raw, _settled(settlement, now))
 
         self._write(work, durable=False)
 
     def give_back(self, destination: str | None = None) -> int:
         """Make due what is marked as sending: at start for all, later for one destination."""
-        statement = _GIVE_BACK
+        statement = sql.GIVE_BACK
         if destination is not None:
-            statement = statement.where(_deliveries.c.destination == destination)
+            statement = statement.where(sql.deliveries.c.destination == destination)
         values = {"now": self._wall()}
         return self._write(lambda writer: _count(writer, statement, values), durable=False)
 
@@ -614,20 +293,22 @@ class Journal:
         }
 
         def work(writer: _Writer) -> None:
-            writer.core.execute(_NOTE_DESTINATION, values)
-            statement = _HOLD if hold else _RELEASE
-            bound = {"name": name, "now": now, "outcome": note.last_outcome}
-            writer.core.execute(statement, {key: bound[key] for key in _names(statement)})
+            writer.core.execute(sql.NOTE_DESTINATION, values)
+            if hold:
+                bound = {"name": name, "outcome": note.last_outcome, "now": now}
+                writer.core.execute(sql.HOLD, bound)
+            else:
+                writer.core.execute(sql.RELEASE, {"name": name, "now": now})
 
         self._write(work, durable=False)
 
     def destination(self, name: str) -> DestinationNote:
         """How a destination is doing, as last noted."""
         statement = sa.select(
-            _destinations.c.failures,
-            _destinations.c.next_attempt_at,
-            _destinations.c.last_outcome,
-        ).where(_destinations.c.name == name)
+            sql.destinations.c.failures,
+            sql.destinations.c.next_attempt_at,
+            sql.destinations.c.last_outcome,
+        ).where(sql.destinations.c.name == name)
         rows = self._rows(statement)
         return DestinationNote(*rows[0]) if rows else DestinationNote()
 
@@ -640,14 +321,14 @@ class Journal:
             "outcome": outcome,
             "now": now,
         }
-        return self._write(lambda writer: _count(writer, _EXPIRE, values), durable=False)
+        return self._write(lambda writer: _count(writer, sql.EXPIRE, values), durable=False)
 
     def sweep(self) -> tuple[str, ...]:
         """Let go of files that are not to be stored and that nobody is owed any more.
 
         Durable on return, so that the files may be removed; a bounded number at a time.
         """
-        if not self._rows(_UNOWED.limit(1)):
+        if not self._rows(sql.UNOWED.limit(1)):
             return ()
         return self._write(_sweep, durable=True)
 
@@ -656,7 +337,7 @@ class Journal:
     def files(self, prefix: str) -> frozenset[str]:
         """The names of all files that begin with `prefix`, which ends in a slash."""
         values = {"first": prefix, "behind": prefix[:-1] + chr(ord("/") + 1)}
-        return frozenset(row[0] for row in self._rows(_FILES, values))
+        return frozenset(row[0] for row in self._rows(sql.FILES, values))
 
     def lose(self, names: Sequence[str], *, outcome: str) -> None:
         """Note that files are gone: what is owed of them has failed, a resend brings them back."""
@@ -674,26 +355,24 @@ class Journal:
         self, which: InstanceFilter | None = None, *, limit: int = 100
     ) -> list[InstanceRecord]:
         """The newest instances first, without their deliveries."""
-        statement = sa.select(_instances).order_by(_instances.c.id.desc()).limit(limit)
+        statement = sa.select(sql.instances).order_by(sql.instances.c.id.desc()).limit(limit)
         for condition in _conditions(which or InstanceFilter()):
             statement = statement.where(condition)
         return [_instance(row) for row in self._rows(statement)]
 
     def instance(self, key: int | str) -> InstanceRecord | None:
         """One instance with its deliveries, by its number or its (new) SOP Instance UID."""
-        column = _instances.c.id if isinstance(key, int) else _instances.c.sop_instance_uid
-        rows = self._rows(sa.select(_instances).where(column == key))
+        column = sql.instances.c.id if isinstance(key, int) else sql.instances.c.sop_instance_uid
+        rows = self._rows(sa.select(sql.instances).where(column == key))
         if not rows:
             return None
         found = _instance(rows[0])
-        statement = sa.select(_deliveries).where(_deliveries.c.instance_id == found.id)
-        return replace(
-            found, deliveries=tuple(_delivery(row) for row in self._rows(statement))
-        )
+        statement = sa.select(sql.deliveries).where(sql.deliveries.c.instance_id == found.id)
+        return replace(found, deliveries=tuple(_delivery(row) for row in self._rows(statement)))
 
     def queue(self) -> list[QueueLine]:
         """What each destination is owed, had, or failed to get: one line per state."""
-        return [self._queue_line(*row) for row in self._rows(_COUNTS)]
+        return [self._queue_line(row) for row in self._rows(sql.COUNTS)]
 
     def retry(self, *, destination: str | None = None, instance_id: int | None = None) -> int:
         """Make failed and held deliveries due at once; how many there were.
@@ -712,21 +391,20 @@ class Journal:
 
     # ---- inside
 
-    def _queue_line(
-        self, destination: str, state: str, count: int, oldest_at: float, turn_at: float
-    ) -> QueueLine:
-        note = self.destination(destination)
-        waits = state in (_DUE, _HELD)
+    def _queue_line(self, row: sa.Row[Any]) -> QueueLine:
+        note = self.destination(row.destination)
+        waits = row.state in (sql.DUE, sql.HELD)
         outcome = note.last_outcome if waits else ""
-        if not outcome and state != _DELIVERED:
-            rows = self._rows(_LAST_OUTCOME, {"destination": destination, "state": state})
-            outcome = rows[0][0] if rows else ""
+        if not outcome and row.state != sql.DELIVERED:
+            bound = {"destination": row.destination, "state": row.state}
+            rows = self._rows(sql.LAST_OUTCOME, bound)
+            outcome = rows[0].last_outcome if rows else ""
         return QueueLine(
-            destination=destination,
-            state=DeliveryState(state),
-            count=count,
-            oldest_at=oldest_at,
-            next_attempt_at=max(turn_at, note.next_attempt_at) if waits else 0.0,
+            destination=row.destination,
+            state=DeliveryState(row.state),
+            count=row.deliveries,
+            oldest_at=row.oldest_at,
+            next_attempt_at=max(row.turn_at, note.next_attempt_at) if waits else 0.0,
             last_outcome=outcome,
         )
 
@@ -743,7 +421,7 @@ class Journal:
     def _check_version(self) -> None:
         with self._reader.connect() as connection:
             found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-        if found != SCHEMA_VERSION:
+        if found != sql.SCHEMA_VERSION:
             raise JournalError(_version_sentence(found))
 
     def _writer_engine(self) -> sa.Engine:
@@ -760,9 +438,9 @@ class Journal:
     def _write(self, work: Callable[[_Writer], T], *, durable: bool) -> T:
         if self._writer is None:
             raise JournalError("the journal is open for reading only")
-        return self._queue.run(_Ticket(work, durable=durable))
+        return self._queue.run(Ticket(work, durable=durable))
 
-    def _commit(self, batch: list[_Ticket[Any]]) -> None:
+    def _commit(self, batch: list[Ticket[_Writer, Any]]) -> None:
         """Commit a batch; if it fails, each alone, so that one cannot spoil the others."""
         try:
             with self._translated():
@@ -775,7 +453,7 @@ class Journal:
             for ticket in batch:
                 ticket.error = error
 
-    def _transaction(self, batch: list[_Ticket[Any]]) -> None:
+    def _transaction(self, batch: list[Ticket[_Writer, Any]]) -> None:
         if self._writer is None or self.fatal.is_set():
             raise JournalError("the disk has failed: nothing is written until the node restarts")
         self._writer.transaction(batch)
@@ -797,3 +475,224 @@ class Journal:
             # A second sync might succeed without having written: see promise 7 of the spool.
             self.fatal.set()
         return JournalError(f"the journal cannot be used ({name})")
+
+
+# ---------------------------------------------------------------------------- work of a writer
+
+
+def _add(writer: _Writer, new: NewInstance, now: float) -> Added:
+    row = sql.ADD_INSTANCE.run(writer.raw, _instance_values(new, now)).fetchone()
+    if row is None:
+        return _add_again(writer, new, now)
+    for destination in new.destinations:
+        sql.ADD_DELIVERY.run(writer.raw, _delivery_values(row[0], destination, now))
+    return Added(Verdict.STORED, row[0], new.destinations, kept=True)
+
+
+def _add_again(writer: _Writer, new: NewInstance, now: float) -> Added:
+    """Add what is missing to an instance that is known."""
+    known = writer.core.execute(sql.KNOWN, {"uid": new.sop_instance_uid}).one()
+    if known.digest != new.file.digest:
+        return Added(Verdict.CONFLICT, known.id)
+    owed = writer.core.execute(sql.OWED, {"instance": known.id})
+    states: dict[str, str] = {row.destination: row.state for row in owed}
+    missing = tuple(name for name in new.destinations if name not in states)
+    failed = tuple(name for name in new.destinations if states.get(name) == sql.FAILED)
+    for destination in missing:
+        sql.ADD_DELIVERY.run(writer.raw, _delivery_values(known.id, destination, now))
+    if failed:
+        bound = {"instance": known.id, "names": failed, "now": now}
+        writer.core.execute(sql.FAILED_FOR, bound)
+    if new.store and not known.store:
+        writer.core.execute(sql.STORE, {"instance": known.id})
+    # The first copy may be what made a delivery fail: then the new one takes its place, unless
+    # somebody is about to read the first.
+    swept = not known.file_name and bool(missing or failed or new.store)
+    renewed = bool(failed) and not any(state in sql.OPEN for state in states.values())
+    if not (swept or renewed):
+        return Added(Verdict.KNOWN, known.id, missing + failed)
+    writer.core.execute(sql.ADOPT, {"instance": known.id, "name": new.file.name})
+    return Added(Verdict.KNOWN, known.id, missing + failed, kept=True, replaced=known.file_name)
+
+
+def _sweep(writer: _Writer) -> tuple[str, ...]:
+    rows = writer.core.execute(sql.UNOWED).all()
+    writer.core.execute(sql.FORGET_FILES, {"ids": [row.id for row in rows]})
+    return tuple(row.file_name for row in rows)
+
+
+def _lose(writer: _Writer, name: str, outcome: str, now: float) -> None:
+    writer.core.execute(sql.LOSE_DELIVERIES, {"name": name, "outcome": outcome, "now": now})
+    writer.core.execute(sql.LOSE_FILE, {"name": name})
+
+
+def _retry(writer: _Writer, destination: str | None, instance_id: int | None, now: float) -> int:
+    statement = (
+        sa.update(sql.deliveries)
+        .where(sql.deliveries.c.state.in_((sql.FAILED, sql.HELD, sql.DUE)))
+        .values(**sql.AFRESH, due_since=now, changed_at=now)
+    )
+    # A destination that backs off reads this note and begins anew.
+    reset = sa.update(sql.destinations).values(failures=0, next_attempt_at=0.0, changed_at=now)
+    if destination is not None:
+        statement = statement.where(sql.deliveries.c.destination == destination)
+        reset = reset.where(sql.destinations.c.name == destination)
+    if instance_id is not None:
+        statement = statement.where(sql.deliveries.c.instance_id == instance_id)
+        names = sa.select(sql.deliveries.c.destination).where(
+            sql.deliveries.c.instance_id == instance_id
+        )
+        reset = reset.where(sql.destinations.c.name.in_(names))
+    count = _count(writer, statement, {})
+    writer.core.execute(reset)
+    return count
+
+
+def _count(writer: _Writer, statement: sa.Update, values: dict[str, Any]) -> int:
+    return cast("sa.CursorResult[Any]", writer.core.execute(statement, values)).rowcount
+
+
+# ---------------------------------------------------------------------------- opening
+
+
+def _engine(path: Path, mode: str, pool: type[sa.Pool]) -> sa.Engine:
+    """An engine whose connections are set up for this journal; `mode` is SQLite's, ro or rwc."""
+    uri = f"file:{quote(str(path))}?mode={mode}"
+    settings = ["PRAGMA query_only=ON"] if mode == "ro" else list(_SETTINGS)
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=BUSY_S)
+        for setting in settings:
+            connection.execute(setting)
+        return connection
+
+    if mode != "ro":
+        # SQLite gives its companion files the mode of the database: make that 0600 first.
+        path.touch(mode=0o600)
+    return sa.create_engine("sqlite://", creator=connect, poolclass=pool, hide_parameters=True)
+
+
+_SETTINGS: Final = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}",
+    f"PRAGMA journal_size_limit={2 * CHECKPOINT_PAGES * 4096}",
+    "PRAGMA foreign_keys=ON",
+)
+
+
+def _prepare(writer: _Writer) -> None:
+    """Create the schema in an empty database; refuse one that is not ours to write."""
+    raw = writer.raw
+    found = raw.execute("PRAGMA user_version").fetchone()[0]
+    tables = raw.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if found == sql.SCHEMA_VERSION:
+        return
+    if found or tables:
+        raise JournalError(_version_sentence(found))
+    raw.execute("BEGIN IMMEDIATE")
+    sql.metadata.create_all(writer.core)
+    raw.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    raw.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
+    raw.execute("COMMIT")
+
+
+def _version_sentence(found: int) -> str:
+    if found > sql.SCHEMA_VERSION:
+        return (
+            f"the journal was written by a newer version of the node "
+            f"(schema {found}, this one knows {sql.SCHEMA_VERSION}): start that version"
+        )
+    return "the file is no journal of this node"
+
+
+# ---------------------------------------------------------------------------- rows and records
+
+
+def _instance_values(new: NewInstance, now: float) -> dict[str, Any]:
+    return {
+        "sop_instance_uid": new.sop_instance_uid,
+        "sop_class_uid": new.sop_class_uid,
+        "transfer_syntax_uid": new.transfer_syntax_uid,
+        "study_instance_uid": new.study_instance_uid,
+        "series_instance_uid": new.series_instance_uid,
+        "patient_id": new.patient_id,
+        "modality": new.modality,
+        "tags": json.dumps(dict(new.tags), ensure_ascii=False, separators=(",", ":")),
+        "file_name": new.file.name,
+        "size_bytes": new.file.size_bytes,
+        "dataset_offset": new.dataset_offset,
+        "digest": new.file.digest,
+        "profile": new.profile,
+        "calling_ae": new.calling_ae,
+        "called_ae": new.called_ae,
+        "received_at": now,
+        "store": int(new.store),
+    }
+
+
+def _delivery_values(instance_id: int, destination: str, now: float) -> dict[str, Any]:
+    return {
+        **sql.AFRESH,
+        "instance_id": instance_id,
+        "destination": destination,
+        "due_since": now,
+        "last_status": None,
+        "last_outcome": "",
+        "changed_at": now,
+    }
+
+
+def _settled(settlement: Settlement, now: float) -> dict[str, Any]:
+    return {
+        "delivery": settlement.delivery_id,
+        "new_state": settlement.state.value,
+        "new_attempts": settlement.attempts,
+        "new_refusals": settlement.refusals,
+        "new_next_attempt_at": settlement.next_attempt_at,
+        "new_last_status": settlement.last_status,
+        "new_last_outcome": settlement.last_outcome,
+        "new_changed_at": now,
+    }
+
+
+def _due(row: sa.Row[Any]) -> DueDelivery:
+    return DueDelivery(
+        id=row.id,
+        sop_instance_uid=row.sop_instance_uid,
+        sop_class_uid=row.sop_class_uid,
+        transfer_syntax_uid=row.transfer_syntax_uid,
+        file=StoredFile(row.file_name, row.size_bytes, row.digest),
+        dataset_offset=row.dataset_offset,
+        attempts=row.attempts,
+        refusals=row.refusals,
+        due_since=row.due_since,
+    )
+
+
+def _instance(row: sa.Row[Any]) -> InstanceRecord:
+    values = dict(row._mapping)  # noqa: SLF001 - the public name of it in SQLAlchemy
+    values["tags"] = json.loads(values["tags"])
+    return InstanceRecord(**values)
+
+
+def _delivery(row: sa.Row[Any]) -> DeliveryRecord:
+    values = dict(row._mapping)  # noqa: SLF001 - as above
+    values["state"] = DeliveryState(values["state"])
+    return DeliveryRecord(**values)
+
+
+def _conditions(which: InstanceFilter) -> list[sa.ColumnElement[bool]]:
+    conditions = [
+        sql.instances.c[name] == value
+        for name in ("study_instance_uid", "patient_id", "modality", "calling_ae")
+        if (value := getattr(which, name)) is not None
+    ]
+    if which.destination is None and which.state is None:
+        return conditions
+    owed = sa.select(sql.deliveries.c.instance_id)
+    if which.destination is not None:
+        owed = owed.where(sql.deliveries.c.destination == which.destination)
+    if which.state is not None:
+        owed = owed.where(sql.deliveries.c.state == which.state.value)
+    return [*conditions, sql.instances.c.id.in_(owed)]

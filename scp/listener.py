@@ -80,7 +80,7 @@ class Listener:
             stop=Signal(),
         )
         self._changed = threading.Condition()
-        self._open: dict[Association, str] = {}
+        self._open: set[Association] = set()
         self._per_address: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
 
@@ -180,13 +180,14 @@ class Listener:
     def _admit(self, sock: socket.socket, address: str) -> None:
         limits = self._limits
         with self._changed:
-            count = len(self._open)
+            admitted = self._per_address.total()
             full = (
-                count >= limits.connections
+                admitted >= limits.connections
                 or self._per_address[address] >= limits.connections_per_address
             )
-            turned_away = count >= limits.connections + limits.turned_away
-        if turned_away or not self._begin(sock, address, full=full):
+            # Those that are only told to go away take no place of the others.
+            overrun = full and len(self._open) - admitted >= limits.turned_away
+        if overrun or not self._begin(sock, address, full=full):
             self.turned_away += 1
             self._node.events("connection turned away", address=address, count=self.turned_away)
             sock.close()
@@ -197,31 +198,37 @@ class Listener:
             association = Association(sock, address, self._node, full=full)
         except OSError:
             return False
+        place = None if full else address
         thread = threading.Thread(
-            target=self._serve, args=(association,), name=f"association {address}", daemon=True
+            target=self._serve,
+            args=(association, place),
+            name=f"association {address}",
+            daemon=True,
         )
         with self._changed:
-            self._open[association] = address
-            self._per_address[address] += 1
+            self._open.add(association)
+            if place is not None:
+                self._per_address[place] += 1
         try:
             thread.start()
         except RuntimeError:
-            self._forget(association)
+            self._forget(association, place)
             return False
         return True
 
-    def _serve(self, association: Association) -> None:
+    def _serve(self, association: Association, place: str | None) -> None:
         try:
             association.run()
         finally:
-            self._forget(association)
+            self._forget(association, place)
 
-    def _forget(self, association: Association) -> None:
+    def _forget(self, association: Association, place: str | None) -> None:
         with self._changed:
-            address = self._open.pop(association)
-            self._per_address[address] -= 1
-            if not self._per_address[address]:
-                del self._per_address[address]
+            self._open.discard(association)
+            if place is not None:
+                self._per_address[place] -= 1
+                if not self._per_address[place]:
+                    del self._per_address[place]
             self._changed.notify_all()
 
 

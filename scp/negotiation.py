@@ -1,8 +1,9 @@
 """A-ASSOCIATE in both roles, over pynetdicom's PDU classes and its negotiation.
 
-The only file that knows how pynetdicom spells things. Bytes of a peer are stripped of what
-the node does not negotiate before pynetdicom sees them, and whatever it raises becomes a
-ProtocolError without a value. Nothing here touches a socket.
+The only file that knows how pynetdicom spells things. A peer's bytes are taken apart here,
+every length checked, and pynetdicom sees only what is known to be sound: its own decoders
+take a tenth of a second for the longest request, and quote what they dislike in warnings.
+Nothing here touches a socket.
 """
 
 from __future__ import annotations
@@ -61,25 +62,39 @@ TRANSFER_SYNTAXES: Final[frozenset[str]] = frozenset(map(str, ALL_TRANSFER_SYNTA
     "1.2.840.10008.1.2.2",
 }
 """Every transfer syntax that is accepted, whatever the SOP class."""
+_TRANSFER_SYNTAXES: Final = {text: UID(text) for text in TRANSFER_SYNTAXES}
 
 MOST_CONTEXTS: Final = 128
 """Context IDs are the odd numbers of one byte (PS3.8 9.3.2.2)."""
 
 _APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
-_HEADER_BYTES: Final = 6
+_IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 _FIXED_BYTES: Final = 68
 _CALLED_AE: Final = slice(4, 20)
 _CALLING_AE: Final = slice(20, 36)
 _VERSION_1: Final = 0x0001
-_ITEM: Final = Struct(">BxH")
-_USER_INFORMATION: Final = 0x50
-_ITEMS: Final = frozenset({0x10, 0x20, 0x21, _USER_INFORMATION})
-_USER_ITEMS: Final = frozenset({0x51, 0x54})
-"""Maximum length and role selection. Left out by name: the asynchronous operations window
-(no answer means one operation at a time), the user identity (its secrets are nobody's here)
-and extended negotiation (nothing to offer). Unknown items are skipped (PS3.8 9.3.1)."""
 
-_ACCEPTED: Final = 0x00
+_ITEM: Final = Struct(">BxH")
+_APPLICATION_CONTEXT_ITEM: Final = 0x10
+_PROPOSED_ITEM: Final = 0x20
+_ANSWERED_ITEM: Final = 0x21
+_ABSTRACT_SYNTAX_ITEM: Final = 0x30
+_TRANSFER_SYNTAX_ITEM: Final = 0x40
+# Of the user information two items matter. The others are left alone: without an answer to
+# an asynchronous operations window it is one operation at a time (PS3.7 D.3.3.3), the secrets
+# of a user identity are nobody's here, and extended negotiation has nothing to offer.
+_USER_INFORMATION_ITEM: Final = 0x50
+_MAXIMUM_LENGTH_ITEM: Final = 0x51
+_ROLES_ITEM: Final = 0x54
+
+_CONTEXT_BYTES: Final = 4
+_RESULT: Final = 2
+_UID_LENGTH_BYTES: Final = 2
+_ROLES_BYTES: Final = 2
+
+_ACCEPTED: Final = 0
+_ABSTRACT_SYNTAX_NOT_SUPPORTED: Final = 3
+_TRANSFER_SYNTAXES_NOT_SUPPORTED: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +111,29 @@ class Titles:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposedContext:
+    """A presentation context as proposed; the UIDs are not checked."""
+
+    context_id: int
+    sop_class_uid: str
+    transfer_syntaxes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """What a requestor proposes.
 
     Attributes:
         application_context: Application Context Name; only one exists (PS3.7 A.2.1).
         pdu_bytes: the longest P-DATA-TF body it receives; 0 means any length (PS3.8 D.1).
-        contexts: its presentation contexts, in the order of their IDs.
+        contexts: its presentation contexts; their IDs are odd and differ.
         roles: SCU and SCP role it proposes for itself, by SOP class.
     """
 
     application_context: str
     pdu_bytes: int
-    contexts: tuple[PresentationContext, ...]
-    roles: Mapping[UID, tuple[bool, bool]]
+    contexts: tuple[ProposedContext, ...]
+    roles: Mapping[str, tuple[bool, bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,29 +212,28 @@ def _title(padded: bytes) -> tuple[str, bool]:
 
 
 def decode_request(body: memoryview) -> Proposal:
-    """Read an A-ASSOCIATE-RQ whose titles are valid.
+    """Read an A-ASSOCIATE-RQ that `supports_version` has looked at.
+
+    Items that the node does not know or negotiate are skipped (PS3.8 9.3.1).
 
     Raises:
         ProtocolError: it is malformed.
     """
-    try:
-        pdu = A_ASSOCIATE_RQ()
-        pdu.decode(_negotiable(body))
-        contexts = [item.to_primitive() for item in pdu.presentation_context]
-        information = pdu.user_information
-        return Proposal(
-            application_context=str(pdu.application_context_name or ""),
-            pdu_bytes=_checked_length(information.maximum_length if information else None),
-            contexts=_checked_contexts(contexts),
-            roles={
-                uid: (bool(role.scu_role), bool(role.scp_role))
-                for uid, role in (information.role_selection if information else {}).items()
-            },
-        )
-    except ProtocolError:
-        raise
-    except Exception:  # noqa: BLE001 - whatever pynetdicom makes of malformed bytes
-        raise _malformed() from None
+    application_context, pdu_bytes = "", 0
+    contexts: list[ProposedContext] = []
+    roles: dict[str, tuple[bool, bool]] = {}
+    for kind, value in _items(bytes(body[_FIXED_BYTES:])):
+        if kind == _APPLICATION_CONTEXT_ITEM:
+            application_context = _uid_text(value)
+        elif kind == _PROPOSED_ITEM:
+            contexts.append(_proposed(value))
+        elif kind == _USER_INFORMATION_ITEM:
+            pdu_bytes = _maximum_length(value)
+            roles.update(_roles(value))
+    ids = [context.context_id for context in contexts]
+    if not contexts or len(set(ids)) != len(ids):
+        raise _malformed()
+    return Proposal(application_context, pdu_bytes, tuple(contexts), roles)
 
 
 def is_dicom(proposal: Proposal) -> bool:
@@ -218,49 +241,59 @@ def is_dicom(proposal: Proposal) -> bool:
     return proposal.application_context == _APPLICATION_CONTEXT
 
 
-def _malformed() -> ProtocolError:
-    return ProtocolError("a malformed association PDU", AbortReason.INVALID_PARAMETER)
-
-
-def _checked_length(length: int | None) -> int:
-    """The peer's maximum length; absent is treated as unlimited, as PS3.8 D.1.1 has it."""
-    if length and length < SMALLEST_PDU_BYTES:
-        raise ProtocolError("a useless maximum length", AbortReason.INVALID_PARAMETER)
-    return length or 0
-
-
-def _checked_contexts(contexts: list[PresentationContext]) -> tuple[PresentationContext, ...]:
-    by_id = {context.context_id or 0: context for context in contexts}
-    complete = all(context.abstract_syntax and context.transfer_syntax for context in contexts)
-    if not contexts or len(by_id) != len(contexts) or not complete:
+def _proposed(value: bytes) -> ProposedContext:
+    abstract_syntaxes, transfer_syntaxes = [], []
+    for kind, name in _items(value[_CONTEXT_BYTES:]):
+        if kind == _ABSTRACT_SYNTAX_ITEM:
+            abstract_syntaxes.append(_uid_text(name))
+        elif kind == _TRANSFER_SYNTAX_ITEM:
+            transfer_syntaxes.append(_uid_text(name))
+    if len(abstract_syntaxes) != 1 or not transfer_syntaxes or not value[0] % 2:
         raise _malformed()
-    return tuple(context for _, context in sorted(by_id.items()))
+    return ProposedContext(value[0], abstract_syntaxes[0], tuple(transfer_syntaxes))
 
 
-def _negotiable(body: memoryview) -> bytes:
-    """The PDU of `body` with only the items that the node negotiates."""
-    data = bytes(body)
-    kept = [bytes(_HEADER_BYTES), data[:_FIXED_BYTES]]
-    for item_type, value in _items(data[_FIXED_BYTES:], _ITEMS):
-        if item_type == _USER_INFORMATION:
-            inner = _items(value, _USER_ITEMS)
-            value = b"".join(_ITEM.pack(kind, len(part)) + part for kind, part in inner)  # noqa: PLW2901
-        kept += (_ITEM.pack(item_type, len(value)), value)
-    return b"".join(kept)
+def _maximum_length(user_information: bytes) -> int:
+    """Maximum Length Received; absent means any length (PS3.8 D.1.1)."""
+    length = 0
+    for kind, value in _items(user_information):
+        if kind == _MAXIMUM_LENGTH_ITEM:
+            length = int.from_bytes(value, "big")
+    if 0 < length < SMALLEST_PDU_BYTES:
+        raise _malformed()
+    return length
 
 
-def _items(data: bytes, wanted: frozenset[int]) -> Iterator[tuple[int, bytes]]:
+def _roles(user_information: bytes) -> Iterator[tuple[str, tuple[bool, bool]]]:
+    """SCP/SCU role selections (PS3.7 D.3.3.4): length, UID, SCU role, SCP role."""
+    for kind, value in _items(user_information):
+        if kind == _ROLES_ITEM:
+            if len(value) != _UID_LENGTH_BYTES + int.from_bytes(value[:2], "big") + _ROLES_BYTES:
+                raise _malformed()
+            uid = _uid_text(value[_UID_LENGTH_BYTES:-_ROLES_BYTES])
+            yield uid, (bool(value[-2]), bool(value[-1]))
+
+
+def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Items and sub-items: type, a reserved byte, length, value (PS3.8 9.3.1)."""
     offset, end = 0, len(data)
     while offset < end:
         if end - offset < _ITEM.size:
             raise _malformed()
-        item_type, length = _ITEM.unpack_from(data, offset)
+        kind, length = _ITEM.unpack_from(data, offset)
         offset += _ITEM.size
         if length > end - offset:
             raise _malformed()
-        if item_type in wanted:
-            yield item_type, data[offset : offset + length]
+        yield kind, data[offset : offset + length]
         offset += length
+
+
+def _uid_text(value: bytes) -> str:
+    return value.decode("latin-1").rstrip("\0 ")
+
+
+def _malformed() -> ProtocolError:
+    return ProtocolError("a malformed association PDU", AbortReason.INVALID_PARAMETER)
 
 
 def negotiate(proposal: Proposal, sop_classes: frozenset[str]) -> Agreement:
@@ -272,37 +305,51 @@ def negotiate(proposal: Proposal, sop_classes: frozenset[str]) -> Agreement:
         proposal: what the requestor proposes.
         sop_classes: the storage classes, to which Verification is always added.
     """
-    results: list[PresentationContext] = []
+    answers: list[PresentationContext] = []
     roles: dict[str, SCP_SCU_RoleSelectionNegotiation] = {}
-    for context in proposal.contexts:
-        answers, answered_roles = negotiate_as_acceptor(
-            [context], [_supported(context, sop_classes)], dict(proposal.roles)
-        )
-        results += answers
-        roles.update((str(role.sop_class_uid), role) for role in answered_roles)
+    for proposed in proposal.contexts:
+        if proposed.sop_class_uid in sop_classes or proposed.sop_class_uid == VERIFICATION:
+            answer, answered_roles = _answer(proposed, proposal.roles.get(proposed.sop_class_uid))
+            roles.update((proposed.sop_class_uid, role) for role in answered_roles)
+        else:
+            answer = _context(proposed, _ABSTRACT_SYNTAX_NOT_SUPPORTED)
+        answers.append(answer)
     accepted = {
-        result.context_id or 0: Context(
-            str(result.abstract_syntax), str(result.transfer_syntax[0])
-        )
-        for result in results
-        if result.result == _ACCEPTED
+        proposed.context_id: Context(proposed.sop_class_uid, str(answer.transfer_syntax[0]))
+        for proposed, answer in zip(proposal.contexts, answers, strict=True)
+        if answer.result == _ACCEPTED
     }
-    return Agreement(accepted, proposal.pdu_bytes, tuple(results), tuple(roles.values()))
+    return Agreement(accepted, proposal.pdu_bytes, tuple(answers), tuple(roles.values()))
 
 
-def _supported(proposed: PresentationContext, sop_classes: frozenset[str]) -> PresentationContext:
-    """What the node supports of one proposed context: its class, one transfer syntax."""
-    supported = PresentationContext()
-    abstract_syntax = str(proposed.abstract_syntax)
-    if abstract_syntax in sop_classes or abstract_syntax == VERIFICATION:
-        supported.abstract_syntax = proposed.abstract_syntax
-    for transfer_syntax in proposed.transfer_syntax:
-        if str(transfer_syntax) in TRANSFER_SYNTAXES:
-            supported.add_transfer_syntax(transfer_syntax)
-            break
+def _answer(
+    proposed: ProposedContext, roles: tuple[bool, bool] | None
+) -> tuple[PresentationContext, list[SCP_SCU_RoleSelectionNegotiation]]:
+    """Let pynetdicom answer a context whose SOP class is supported."""
+    transfer_syntax = next(
+        filter(_TRANSFER_SYNTAXES.__contains__, proposed.transfer_syntaxes), None
+    )
+    if transfer_syntax is None:
+        return _context(proposed, _TRANSFER_SYNTAXES_NOT_SUPPORTED), []
+    sop_class = UID(proposed.sop_class_uid)
+    requested = build_context(sop_class, _TRANSFER_SYNTAXES[transfer_syntax])
+    requested.context_id = proposed.context_id
     # The node is SCP and the peer SCU, also where the peer proposes more.
+    supported = build_context(sop_class, _TRANSFER_SYNTAXES[transfer_syntax])
     supported.scu_role, supported.scp_role = True, False
-    return supported
+    answers, answered_roles = negotiate_as_acceptor(
+        [requested], [supported], {} if roles is None else {sop_class: roles}
+    )
+    return answers[0], answered_roles
+
+
+def _context(proposed: ProposedContext, result: int) -> PresentationContext:
+    """A refusal; the transfer syntax of one has no meaning but must be there."""
+    context = PresentationContext()
+    context.context_id = proposed.context_id
+    context.transfer_syntax = [_TRANSFER_SYNTAXES[_IMPLICIT_VR_LITTLE_ENDIAN]]
+    context.result = result
+    return context
 
 
 def encode_accept(titles: Titles, agreement: Agreement, pdu_bytes: int) -> bytes:
@@ -347,25 +394,32 @@ def decode_accept(body: memoryview, contexts: Sequence[tuple[str, str]]) -> Agre
     """
     if len(body) < _FIXED_BYTES:
         raise _malformed()
-    try:
-        pdu = A_ASSOCIATE_AC()
-        pdu.decode(_negotiable(body))
-        answers = {
-            item.context_id or 0: str(item.transfer_syntax or "")
-            for item in pdu.presentation_context
-            if item.result == _ACCEPTED
-        }
-        information = pdu.user_information
-        length = _checked_length(information.maximum_length if information else None)
-    except ProtocolError:
-        raise
-    except Exception:  # noqa: BLE001 - whatever pynetdicom makes of malformed bytes
-        raise _malformed() from None
     proposed = {context_id(number): Context(*pair) for number, pair in enumerate(contexts)}
-    for number, transfer_syntax in answers.items():
-        if number not in proposed or transfer_syntax != proposed[number].transfer_syntax_uid:
-            raise _malformed()
-    return Agreement({number: proposed[number] for number in answers}, length)
+    accepted: dict[int, Context] = {}
+    pdu_bytes = 0
+    for kind, value in _items(bytes(body[_FIXED_BYTES:])):
+        if kind == _ANSWERED_ITEM:
+            accepted |= _accepted(value, proposed)
+        elif kind == _USER_INFORMATION_ITEM:
+            pdu_bytes = _maximum_length(value)
+    return Agreement(accepted, pdu_bytes)
+
+
+def _accepted(value: bytes, proposed: Mapping[int, Context]) -> dict[int, Context]:
+    """The context that an item of an A-ASSOCIATE-AC accepts, if it does (PS3.8 9.3.3.2)."""
+    if len(value) < _CONTEXT_BYTES:
+        raise _malformed()
+    if value[_RESULT] != _ACCEPTED:
+        return {}
+    context = proposed.get(value[0])
+    for kind, name in _items(value[_CONTEXT_BYTES:]):
+        if (
+            context is not None
+            and kind == _TRANSFER_SYNTAX_ITEM
+            and _uid_text(name) == context.transfer_syntax_uid
+        ):
+            return {value[0]: context}
+    raise _malformed()
 
 
 def _primitive(calling_ae: str, called_ae: str, pdu_bytes: int) -> A_ASSOCIATE:

@@ -199,7 +199,7 @@ class Association:
 
     def _accept(self, titles: Titles, agreement: Agreement, route: object) -> Messages:
         limits = self._limits
-        self._peer_pdu_bytes = agreement.pdu_bytes or limits.pdu_bytes
+        self._peer_pdu_bytes = dimse.pdu_bytes_to_send(agreement.pdu_bytes, limits.pdu_bytes)
         self._messages = messages = Messages(
             agreement.contexts,
             Peer(titles.calling_ae, titles.called_ae, self._address),

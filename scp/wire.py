@@ -133,7 +133,7 @@ class Wire:
         self,
         *,
         first_by: float,
-        pdu_s: float,
+        pdu_s: float = math.inf,
         complete_by: float = math.inf,
         interruptible: bool = False,
     ) -> tuple[int, memoryview]:

@@ -15,19 +15,17 @@ from typing import TYPE_CHECKING
 
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from rules.deidentify import Deidentifier
-from rules.errors import Mark
-from rules.plan import compile_plan
-from rules.pseudonyms import Pseudonyms
 from rules.schema import Profile
 
+from rules import Deidentifier, Mark, Pseudonyms, compile_plan
 from tests import encoded, reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydicom.dataset import Dataset
-    from rules.deidentify import Report
+
+    from rules import Report
 
 PROFILE = "trial"
 KEY = bytes(range(32))
@@ -42,6 +40,7 @@ class Output:
 
     @property
     def meta(self) -> dict[int, bytes]:
+        """The file meta information by tag."""
         return encoded.split_part10(self.file)[0]
 
     @property
@@ -77,6 +76,7 @@ def basic_plan():
 
 @cache
 def pseudonyms() -> Pseudonyms:
+    """The keyed functions of engine and reference alike."""
     return Pseudonyms(KEY)
 
 

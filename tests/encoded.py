@@ -11,15 +11,20 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pydicom.datadict import dictionary_VR
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
 UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-LONG_VRS = frozenset("OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-SHORT_VRS = frozenset("AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+LONG_VRS = frozenset("OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())  # noqa: SIM905
+SHORT_VRS = frozenset(
+    "AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()  # noqa: SIM905
+)
 UNIT_BYTES = {
     **dict.fromkeys(["AT", "OW", "SS", "US"], 2),
     **dict.fromkeys(["FL", "OF", "OL", "SL", "UL"], 4),
@@ -33,7 +38,7 @@ BIG_ENDIAN = "1.2.840.10008.1.2.2"
 JPEG = "1.2.840.10008.1.2.4.50"
 
 
-class Irregular(Exception):
+class Irregular(Exception):  # noqa: N818 -- a verdict, not a failure
     """The bytes are not a well-formed dataset; the message is the reason and the place."""
 
 
@@ -46,10 +51,12 @@ class Form:
 
     @classmethod
     def of(cls, transfer_syntax: str) -> Form:
+        """The form of a transfer syntax; compressed ones are explicit little endian."""
         return cls(implicit=transfer_syntax == IMPLICIT, big=transfer_syntax == BIG_ENDIAN)
 
     @property
     def order(self) -> str:
+        """The byte order as `struct` spells it."""
         return ">" if self.big else "<"
 
 
@@ -76,12 +83,14 @@ class El:
     fragments: list[bytes] | None = field(default=None)
 
     def item_is_undefined(self, index: int) -> bool:
+        """The length form of one item; a sequence of forms repeats."""
         if isinstance(self.items_undefined, bool):
             return self.items_undefined
         return self.items_undefined[index % len(self.items_undefined)]
 
 
 def tag_bytes(tag: int, form: Form) -> bytes:
+    """A tag as encoded: group and element, each in the byte order."""
     return struct.pack(form.order + "HH", tag >> 16, tag & 0xFFFF)
 
 
@@ -109,6 +118,7 @@ def encode(elements: Sequence[El], form: Form) -> bytes:
 
 
 def encode_one(element: El, form: Form) -> bytes:
+    """One element, header and value."""
     if element.fragments is not None:
         content = encode_fragments(element.fragments, form)
         return header(element.tag, element.vr, UNDEFINED, form) + content
@@ -148,6 +158,7 @@ def deflate(dataset: bytes) -> bytes:
 
 
 def inflate(packed: bytes) -> bytes:
+    """Undo `deflate`; a padding byte behind the stream is ignored."""
     return zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(packed)
 
 
@@ -183,10 +194,12 @@ class Element:
 
     @property
     def raw(self) -> bytes:
+        """Header and value, delimiter included."""
         return self.data[self.start : self.end]
 
     @property
     def value(self) -> bytes:
+        """The value, delimiter included where there is one."""
         return self.data[self.value_start : self.end]
 
 
@@ -319,6 +332,7 @@ class _Reader:
 
 
 def vr_in_dictionary(tag: int) -> str | None:
+    """The VR by pydicom's dictionary, such as `US or SS`; None for tags that it lacks."""
     try:
         return str(dictionary_VR(tag))
     except KeyError:
@@ -344,4 +358,5 @@ def split_part10(data: bytes) -> tuple[dict[int, bytes], bytes]:
 
 
 def text_of(meta: dict[int, bytes], tag: int) -> str:
+    """A text of the file meta information without its padding; empty when absent."""
     return meta.get(tag, b"").decode("latin-1").strip("\0 ")

@@ -16,7 +16,6 @@ from tests.encoded import (
     DEFLATED,
     EXPLICIT,
     IMPLICIT,
-    JPEG,
     El,
     Form,
     encode,
@@ -46,6 +45,7 @@ def text(tag: int, vr: str, value: str) -> El:
 
 
 def number(tag: int, vr: str, value: int) -> El:
+    """An element of one number."""
     return El(tag, vr, struct.pack({"US": "<H", "UL": "<I", "SS": "<h"}[vr], value))
 
 
@@ -248,7 +248,7 @@ class _CanaryDataset:
         action = self._action.get(tag, "K")
         if vr == "SQ":
             return self._sequence(tag, stays=action in "KU")
-        return self._leaf(tag, vr.split(" or ")[0], stays=action == "K")
+        return self._leaf(tag, vr.split(" or ", maxsplit=1)[0], stays=action == "K")
 
     def _leaf(self, tag: int, vr: str, *, stays: bool) -> El:
         stated = self._stated_vr or vr

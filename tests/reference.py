@@ -13,6 +13,7 @@ Source: PS3.15 E.1-E.2 and Table E.1-1 (2026d).
 from __future__ import annotations
 
 import csv
+import struct
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -20,16 +21,17 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import rules.pseudonyms
 from pydicom.datadict import dictionary_has_tag, keyword_for_tag, repeater_has_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.uid import UID_dictionary
 
-from tests.encoded import UNDEFINED, vr_in_dictionary
+import rules.pseudonyms
+from tests.encoded import UNDEFINED, swapped, vr_in_dictionary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 TABLE = Path(rules.pseudonyms.__file__).parent / "tables" / "ps315_E1-1_2026d.csv"
 EDITION = "2026d"
 
-SPECIFIC_CHARACTER_SET = 0x00080005
+PIXEL_REPRESENTATION = 0x00280103
 SOP_CLASS_UID, SOP_INSTANCE_UID = 0x00080016, 0x00080018
 PATIENT_ID = 0x00100020
 IDENTITY_REMOVED, METHOD, METHOD_CODES = 0x00120062, 0x00120063, 0x00120064
@@ -125,19 +127,15 @@ def vr_in_table() -> dict[int, str]:
 def action(tag: int) -> str:
     """The action of the basic profile for a tag: X, Z, D, U or K."""
     group, element = tag >> 16, tag & 0xFFFF
-    if element == 0:
-        return "X"  # group lengths go stale
-    if group % 2:
-        return "X"  # private
-    if tag == TRAILING_PADDING:
+    group_length, private = element == 0, group % 2 == 1
+    curve = 0x5000 <= group <= 0x50FE
+    overlay = 0x6000 <= group <= 0x60FE
+    if group_length or private or curve or overlay or tag == TRAILING_PADDING:
         return "X"
-    if 0x5000 <= group <= 0x50FE or 0x6000 <= group <= 0x60FE:
-        return "X"  # curves, overlays
     if tag in table():
         return table()[tag]
-    if dictionary_has_tag(tag) or repeater_has_tag(tag):
-        return "K"
-    return "X"  # unknown to the standard
+    known = dictionary_has_tag(tag) or repeater_has_tag(tag)
+    return "K" if known else "X"
 
 
 @dataclass(frozen=True)
@@ -149,43 +147,49 @@ class Rewriter:
     pseudonyms: Pseudonyms
 
     def dataset(self, source: Dataset, *, root: bool) -> Dataset:
+        """One dataset or item, in the order of its tags."""
         result = Dataset()
         for tag in sorted(source.keys()):
             if root and tag.group in {0x0000, 0x0002}:
                 continue
             element = self.element(source, tag)
             if element is not None:
-                result[tag] = element
+                put(result, tag, element)
         return result
 
     def element(self, parent: Dataset, tag: BaseTag) -> DataElement | RawDataElement | None:
+        """What becomes of one element; None when it is removed."""
         original = parent.get_item(tag)
-        match action(tag):
-            case "X":
-                return None
-            case "K":
-                return self.kept(parent, original)
-            case "Z" if is_sequence(original):
-                return sequence(tag, [])
-            case "Z":
-                return raw(tag, vr_of(original), b"")
-            case "U" if is_sequence(original):
-                return self.kept(parent, original)
-            case "U":
-                return raw(tag, vr_of(original), self.new_uids(original.value or b""))
-            case "D" if is_sequence(original):
-                return sequence(tag, [dummy_item(tag)])
-            case "D" if tag == PATIENT_ID:
-                return raw(tag, vr_of(original), self.new_patient_id(parent))
-            case "D" if vr_of(original) == "UI":
-                return raw(tag, "UI", self.new_uids(original.value or b"", dummy=True))
-            case "D":
-                return raw(tag, vr_of(original), DUMMY[vr_of(original)])
-        raise AssertionError(action(tag))
+        code = action(tag)
+        if code == "X":
+            return None
+        if is_sequence(original):
+            return self.new_sequence(parent, original, code)
+        return original if code == "K" else self.new_leaf(parent, original, code)
+
+    def new_sequence(
+        self, parent: Dataset, original: DataElement | RawDataElement, code: str
+    ) -> DataElement:
+        """K and U walk the items, Z empties, D puts one item in the place of all."""
+        if code == "Z":
+            return sequence(original.tag, [])
+        if code == "D":
+            return sequence(original.tag, [dummy_item(original.tag)])
+        return self.kept(parent, original)
+
+    def new_leaf(self, parent: Dataset, original: RawDataElement, code: str) -> RawDataElement:
+        """The element with its new value, under the VR that it had."""
+        tag, vr = original.tag, vr_of(original)
+        if code == "Z":
+            return raw(tag, vr, b"")
+        if code == "U" or vr == "UI":
+            return raw(tag, vr, self.new_uids(original.value or b"", dummy=code == "D"))
+        if tag == PATIENT_ID:
+            return raw(tag, vr, self.new_patient_id(parent))
+        return raw(tag, vr, DUMMY[vr])
 
     def kept(self, parent: Dataset, original: DataElement | RawDataElement) -> DataElement:
-        if not is_sequence(original):
-            return original
+        """A sequence in its own length form, every item rewritten."""
         items = [self.dataset(item, root=False) for item in items_of(parent, original)]
         kept = sequence(original.tag, items)
         kept.is_undefined_length = is_undefined(original)
@@ -197,13 +201,15 @@ class Rewriter:
         return even("\\".join(self.new_uid(part, dummy=dummy) for part in values), b"\0")
 
     def new_uid(self, original: str, *, dummy: bool = False) -> str:
+        """One UID replaced; a dummy may not be empty, so there the empty one is too."""
         if original in UID_dictionary or (original == "" and not dummy):
             return original
         return self.pseudonyms.uid(self.scope, original)
 
     def new_patient_id(self, parent: Dataset) -> bytes:
+        """The pseudonym of the ID as its character set spells it."""
         value = parent[PATIENT_ID].value
-        parts = value if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value]
+        parts = value if isinstance(value, MultiValue) else [value]
         original = "\\".join(str(part or "") for part in parts).strip(" \0")
         if not original:
             return b"ANONYMIZED"
@@ -211,12 +217,13 @@ class Rewriter:
 
     def mark(self, result: Dataset) -> None:
         """PS3.15 E.2: say that identity was removed, and how; never wipe what was said before."""
-        result[IDENTITY_REMOVED] = raw(IDENTITY_REMOVED, "CS", even("YES"))
-        result[TEMPORAL_INFORMATION] = raw(TEMPORAL_INFORMATION, "CS", even("REMOVED"))
-        result[METHOD] = self.marked_method(result)
+        put(result, IDENTITY_REMOVED, raw(IDENTITY_REMOVED, "CS", even("YES")))
+        put(result, TEMPORAL_INFORMATION, raw(TEMPORAL_INFORMATION, "CS", even("REMOVED")))
+        put(result, METHOD, self.marked_method(result))
         self.mark_codes(result)
 
     def marked_method(self, result: Dataset) -> RawDataElement:
+        """Our value of (0012,0063) behind those that were there."""
         ours = f"Anonode: {self.profile_name}, basic {EDITION}"[:64].strip()
         before = result.get_item(METHOD).value or b"" if METHOD in result else b""
         text = before.decode("latin-1")
@@ -226,6 +233,7 @@ class Rewriter:
         return raw(METHOD, "LO", even(f"{text}\\{ours}" if text else ours))
 
     def mark_codes(self, result: Dataset) -> None:
+        """Our item of (0012,0064) behind those that were there."""
         ours = {CODE_VALUE: "113100", CODING_SCHEME: "DCM"}
         items = list(result[METHOD_CODES].value or []) if METHOD_CODES in result else []
         for item in items:
@@ -237,7 +245,7 @@ class Rewriter:
             (CODE_MEANING, "LO", "Basic Application Confidentiality Profile"),
         )
         was_undefined = METHOD_CODES in result and result[METHOD_CODES].is_undefined_length
-        result[METHOD_CODES] = sequence(METHOD_CODES, [*items, added])
+        put(result, METHOD_CODES, sequence(METHOD_CODES, [*items, added]))
         result[METHOD_CODES].is_undefined_length = was_undefined
 
 
@@ -274,7 +282,7 @@ def dummy_item(tag: int) -> Dataset:
             (0x0040A040, "CS", "TEXT"),
             (0x0040A160, "UT", "ANONYMIZED"),
         )
-        item[CONCEPT_NAME] = sequence(CONCEPT_NAME, [name])
+        put(item, CONCEPT_NAME, sequence(CONCEPT_NAME, [name]))
         return item
     if tag == GRAPHIC_ANNOTATIONS:
         return item_of((0x00700002, "CS", "ANONYMIZED"))
@@ -284,7 +292,7 @@ def dummy_item(tag: int) -> Dataset:
             (0x0040A030, "DT", "19000101000000"),
             (0x0040A075, "PN", "ANONYMIZED"),
         )
-        item[0x0040A088] = sequence(0x0040A088, [])
+        put(item, 0x0040A088, sequence(0x0040A088, []))
         return item
     if keyword_for_tag(tag).endswith("CodeSequence"):
         return item_of(
@@ -296,9 +304,10 @@ def dummy_item(tag: int) -> Dataset:
 
 
 def item_of(*elements: tuple[int, str, str]) -> Dataset:
+    """An item of text elements: tag, VR and text of each."""
     item = Dataset()
     for tag, vr, text in elements:
-        item[tag] = raw(tag, vr, even(text))
+        put(item, tag, raw(tag, vr, even(text)))
     return item
 
 
@@ -306,6 +315,7 @@ def item_of(*elements: tuple[int, str, str]) -> Dataset:
 
 
 def raw(tag: int, vr: str | None, value: bytes) -> RawDataElement:
+    """An element whose value is already encoded."""
     return RawDataElement(
         BaseTag(tag),
         vr,
@@ -317,11 +327,18 @@ def raw(tag: int, vr: str | None, value: bytes) -> RawDataElement:
     )
 
 
+def put(dataset: Dataset, tag: int, element: DataElement | RawDataElement) -> None:
+    """Add an element as it is; pydicom's own way in decodes Pixel Representation."""
+    dataset._dict[BaseTag(tag)] = element
+
+
 def sequence(tag: int, items: list[Dataset]) -> DataElement:
+    """A sequence of these items, of defined length."""
     return DataElement(BaseTag(tag), "SQ", Sequence(items))
 
 
 def even(text: str, padding: bytes = b" ") -> bytes:
+    """Text as encoded, padded to even length."""
     value = text.encode("latin-1")
     return value + padding * (len(value) % 2)
 
@@ -333,6 +350,7 @@ def vr_of(element: DataElement | RawDataElement) -> str:
 
 
 def is_undefined(element: DataElement | RawDataElement) -> bool:
+    """Whether the length is undefined."""
     if isinstance(element, RawDataElement):
         return element.length == UNDEFINED
     return element.is_undefined_length
@@ -347,6 +365,7 @@ def is_sequence(element: DataElement | RawDataElement) -> bool:
 
 
 def items_of(parent: Dataset, element: DataElement | RawDataElement) -> list[Dataset]:
+    """The items of a sequence, read in implicit VR where UN hides them (PS3.5 6.2.2)."""
     if isinstance(element, DataElement):
         return list(element.value or [])
     value = element.value or b""
@@ -387,7 +406,7 @@ class Branch:
 
 def flat(dataset: Dataset) -> dict[int, Leaf | Branch]:
     """A dataset as plain data in the order of its tags, values as encoded."""
-    return {int(tag): _flat_element(dataset, tag) for tag in dataset.keys()}  # noqa: SIM118
+    return {int(tag): _flat_element(dataset, tag) for tag in dataset._dict}
 
 
 def _flat_element(dataset: Dataset, tag: BaseTag) -> Leaf | Branch:
@@ -400,11 +419,19 @@ def _flat_element(dataset: Dataset, tag: BaseTag) -> Leaf | Branch:
 
 
 def _encoded(element: DataElement | RawDataElement) -> bytes:
-    """The value as encoded; pydicom has decoded Specific Character Set while reading."""
+    """The value as encoded.
+
+    While reading, pydicom may have decoded two elements that it needs itself: Specific
+    Character Set and Pixel Representation. They are encoded again, in little endian.
+    """
     if isinstance(element, RawDataElement):
-        return element.value or b""
-    values = [element.value] if isinstance(element.value, str) else element.value or []
-    return even("\\".join(values))
+        value = element.value or b""
+        turned = element.tag == PIXEL_REPRESENTATION and not element.is_little_endian
+        return swapped(value, "US") if turned else value
+    values = element.value if isinstance(element.value, MultiValue) else [element.value]
+    if element.tag == PIXEL_REPRESENTATION:
+        return b"".join(struct.pack("<H", number) for number in values if number is not None)
+    return even("\\".join(text or "" for text in values))
 
 
 def differences(

@@ -9,8 +9,8 @@ from io import BytesIO
 import pytest
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
-from rules.pseudonyms import Pseudonyms
 
+from rules.pseudonyms import Pseudonyms
 from tests import encoded, instances, reference
 
 PSEUDONYMS = Pseudonyms(bytes(32))
@@ -51,11 +51,11 @@ def test_the_words_that_must_be_gone_are_gone(syntax):
     elements = [el for el in canaries.elements if el.fragments is None and el.vr != "UN"]
     result = reference.flat(_deidentified(instances.file(elements, syntax)))
     values = b"\n".join(value for _, value in _leaves(result))
+    found = {values[at : at + 16] for at in range(len(values))}
 
-    assert [word for word in canaries.words.gone if word in values] == []
+    assert canaries.words.gone & found == set()
     if syntax != encoded.BIG_ENDIAN:
-        hidden = len([word for word in canaries.words.stay if word not in values])
-        assert hidden < 10  # those of the elements left out above
+        assert len(canaries.words.stay - found) < 10  # those of the elements left out above
 
 
 @every_syntax

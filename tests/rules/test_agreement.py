@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 from pydicom.data import get_testdata_files
-from rules.errors import DeidentificationError, InstanceRefused, Reason
 
+from rules.errors import DeidentificationError, InstanceRefused, Reason
 from tests import driving, encoded, instances, reference
 from tests.conftest import corpus_files
 from tests.encoded import El, Element
@@ -400,7 +400,7 @@ def test_marks_are_appended_to_those_of_an_earlier_de_identification(syntax):
     extra = [
         instances.text(0x00120062, "CS", "NO"),
         instances.text(0x00120063, "LO", r"Hand\Other tool"),
-        El(0x00120064, "SQ", [instances.code("113107", "DCM", "Option")], True, True),
+        El(0x00120064, "SQ", [instances.code("113107", "DCM", "Option")], undefined=True),
         instances.text(0x00280303, "CS", "MODIFIED"),
     ]
     data = driving.read(_agreed(instances.small_ct(extra), syntax).file)
@@ -438,7 +438,7 @@ def test_encapsulated_pixel_data_is_copied_verbatim(syntax):
 
 @every_syntax
 def test_elements_after_the_pixel_data_are_walked(syntax):
-    """Signatures and padding are dropped, an unknown group too; what is kept follows the pixels."""
+    """Signatures, padding and private elements behind the pixels are dropped."""
     extra = [
         instances.text(0x7FE10010, "LO", "SECRET"),
         El(0xFFFAFFFA, "SQ", [[instances.text(0x04000115, "LO", "SECRET")]], undefined=True),
@@ -454,7 +454,7 @@ def test_elements_after_the_pixel_data_are_walked(syntax):
 def test_every_action_agrees_at_every_depth(syntax):
     """All rows of the table with a value, in the dataset and inside a kept sequence."""
     rows = [tag for tag in reference.table() if tag >> 16 not in {0, 2, 4}]
-    elements = [_sample_of(tag) for tag in rows if tag not in {0x00080018}]
+    elements = [_sample_of(tag) for tag in rows if tag != 0x00080018]
     nested = El(instances.KEPT_SEQUENCES[0], "SQ", [sorted(elements, key=lambda e: e.tag)])
     everything = instances.small_ct([*elements, nested])
     _agreed(everything, syntax)

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydicom.datadict import DicomDictionary, dictionary_VR
-from rules.errors import DeidentificationError, InstanceRefused, Reason
 
+from rules.errors import DeidentificationError, InstanceRefused, Reason
 from tests import driving, encoded, instances, reference
 from tests.encoded import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, UNIT_BYTES, El, Form
 
@@ -83,7 +83,7 @@ def elements(draw, syntax: str, depth: int = 0) -> list[El]:
 def element(draw, tag: int, syntax: str, depth: int) -> El:
     """One element; a sequence in any length form, at times hidden in UN."""
     vr = _stated_vr(tag)
-    private_or_unknown = encoded.vr_in_dictionary(tag) is None
+    private_or_unknown = encoded.vr_in_dictionary(tag) is None and tag & 0xFFFF != 0
     wraps = vr == "SQ" or (private_or_unknown and draw(st.booleans()))
     if not wraps:
         stated = draw(st.sampled_from([vr, vr, vr, "UN"])) if syntax != BIG_ENDIAN else vr

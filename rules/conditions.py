@@ -1,0 +1,375 @@
+"""Conditions on an instance: attribute by attribute, a literal, a list of them, a pattern.
+
+    {BurnedInAnnotation: "YES"}                one value equals
+    {Modality: [SR, PR, KO]}                   one value equals one of these
+    {SeriesDescription: /dose report/i}        the text holds what the pattern describes
+    {PatientIdentityRemoved: null}             absent or empty
+
+All keys of a condition must hold. Patterns are the regular part of regular expressions (no
+backreference, no look-around) and take time linear in the text, whatever the pattern: a
+sender cannot make the node think. `re` reads each single character of a pattern; the
+automaton around them is ours, made as the text needs it.
+
+Source: PS3.5 6.4 (several values); R. Cox, "Regular Expression Matching Can Be Simple And
+Fast" (2007), for the automaton.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rules.errors import Mark
+
+MAX_PATTERN_CHARACTERS = 256
+MAX_SUBJECT_CHARACTERS = 1 << 16
+_MAX_INSTRUCTIONS = 1024
+_MAX_REPEAT = 100
+_REMEMBERED = 4096
+
+
+class Test(Protocol):
+    """What is asked of one attribute."""
+
+    def matches(self, value: str | None) -> bool:
+        """Whether it holds for a value; None and blanks mean absent or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The attribute is absent or empty."""
+
+    def matches(self, value: str | None) -> bool:
+        """See Test."""
+        return not _plain(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """One value of the attribute, or all of it, is this text; case counts, padding does not."""
+
+    text: str
+
+    def matches(self, value: str | None) -> bool:
+        """See Test."""
+        plain = _plain(value)
+        wanted = self.text.strip()
+        return bool(plain) and (plain == wanted or wanted in map(_plain, plain.split("\\")))
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """One of several tests holds."""
+
+    tests: tuple[Test, ...]
+
+    def matches(self, value: str | None) -> bool:
+        """See Test."""
+        return any(test.matches(value) for test in self.tests)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Tests by tag, all of which must hold; never empty."""
+
+    tests: tuple[tuple[int, Test], ...]
+    mark: Mark
+
+    def matches(self, lookup: Callable[[int], str | None]) -> bool:
+        """Whether it holds for an instance.
+
+        Args:
+            lookup: The decoded text of a root attribute by its tag; None when absent.
+        """
+        return all(test.matches(lookup(tag)) for tag, test in self.tests)
+
+
+def parse_test(value: object) -> Test:
+    """Read what a condition asks of one attribute.
+
+    Args:
+        value: Text, None, or a list of them, as a document has it.
+
+    Raises:
+        ValueError: a sentence with the remedy.
+    """
+    if value is None:
+        return Absent()
+    if isinstance(value, list):
+        if not value:
+            raise ValueError("the list is empty: nothing could match")
+        return AnyOf(tuple(_parse_one(one) for one in value))
+    return _parse_one(value)
+
+
+def _parse_one(value: object) -> Test:
+    if value is None:
+        return Absent()
+    if not isinstance(value, str):
+        raise ValueError("a condition asks for a text, a /pattern/, null, or a list of those")  # noqa: TRY004 - every mistake of a rule is a ValueError
+    if value.startswith("/"):
+        return _parse_pattern(value)
+    if not value.strip():
+        raise ValueError("to ask for absent or empty, write null")
+    return Equals(value)
+
+
+def _parse_pattern(text: str) -> Pattern:
+    body, slash, flags = text[1:].rpartition("/")
+    if not slash:
+        raise ValueError("a pattern ends with a slash: /.../ or /.../i")
+    if flags not in ("", "i"):
+        raise ValueError("behind a pattern stands nothing or i, for capitals and small alike")
+    return Pattern(body, ignore_case=flags == "i")
+
+
+def _plain(value: str | None) -> str:
+    return value.strip(" \0\t\r\n") if value else ""
+
+
+# ---- patterns
+
+# Kinds of the characters around a position, for ^ $ \b \B.
+_EDGE, _WORD, _OTHER = "edge", "word", "other"
+_WORD_CHARACTER = re.compile(r"\w")
+
+
+@dataclass(frozen=True, slots=True)
+class _Char:
+    """Go on behind a character that `accepts` takes."""
+
+    accepts: re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """Go on at both places, which are relative to this one."""
+
+    first: int
+    second: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """Go on if `^`, `$`, `\\b` or `\\B` holds here."""
+
+    assertion: str
+
+    def holds(self, before: str, behind: str) -> bool:
+        if self.assertion == "^":
+            return before == _EDGE
+        if self.assertion == "$":
+            return behind == _EDGE
+        at_boundary = (before == _WORD) != (behind == _WORD)
+        return at_boundary == (self.assertion == "\\b")
+
+
+_Program = list["_Char | _Split | _Position"]
+_State = tuple[frozenset[int], str]
+_MATCHED: _State = (frozenset({-1}), _EDGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern that is searched for anywhere in the text of an attribute.
+
+    A text of more than 65536 characters is not searched and counts as a match: a condition
+    that refuses must not be evaded by length.
+
+    Raises:
+        ValueError: the pattern cannot be read, or is more than regular.
+    """
+
+    source: str
+    ignore_case: bool = False
+    _program: tuple[_Char | _Split | _Position, ...] = field(init=False, repr=False, compare=False)
+    _known: dict[tuple[_State, str], _State] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+
+    def __post_init__(self) -> None:
+        program = _Reader(self.source, ignore_case=self.ignore_case).read()
+        object.__setattr__(self, "_program", tuple(program))
+
+    def matches(self, value: str | None) -> bool:
+        """See Test: absent and empty match no pattern."""
+        plain = _plain(value)
+        return bool(plain) and (len(plain) > MAX_SUBJECT_CHARACTERS or self.search(plain))
+
+    def search(self, text: str) -> bool:
+        """Whether the pattern describes any part of a text."""
+        state: _State = (frozenset(), _EDGE)
+        for character in text:
+            state = self._known.get((state, character)) or self._step(state, character)
+            if state is _MATCHED:
+                return True
+        return self._step(state, "") is _MATCHED
+
+    def _step(self, state: _State, character: str) -> _State:
+        """The state behind one more character; empty is the end of the text."""
+        waiting, before = state
+        behind = _kind(character)
+        reached = self._reach(waiting, before, behind)
+        if len(self._program) in reached:
+            after = _MATCHED
+        else:
+            passed = frozenset(place + 1 for place in reached if self._takes(place, character))
+            after = (passed, behind)
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[(state, character)] = after
+        return after
+
+    def _takes(self, place: int, character: str) -> bool:
+        one = self._program[place]
+        return isinstance(one, _Char) and one.accepts.fullmatch(character) is not None
+
+    def _reach(self, waiting: frozenset[int], before: str, behind: str) -> set[int]:
+        """Every place that is reached without taking a character; a match may begin anywhere."""
+        reached: set[int] = set()
+        todo = [0, *waiting]
+        while todo:
+            place = todo.pop()
+            if place in reached:
+                continue
+            reached.add(place)
+            one = self._program[place] if place < len(self._program) else None
+            if isinstance(one, _Split):
+                todo += (place + one.first, place + one.second)
+            elif isinstance(one, _Position) and one.holds(before, behind):
+                todo.append(place + 1)
+        return reached
+
+
+def _kind(character: str) -> str:
+    if not character:
+        return _EDGE
+    return _WORD if _WORD_CHARACTER.match(character) else _OTHER
+
+
+_ATOM = re.compile(
+    r"\[\^?\]?(?:\\.|[^\]\\])*\]"  # a class
+    r"|\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[dDsSwWtnrf]|[^0-9A-Za-z])"  # an escape
+    r"|[^\\\[()|*+?^$]",
+    re.DOTALL,
+)
+_REPEAT = re.compile(r"(?:(?P<sign>[*+?])|\{(?P<least>[0-9]{1,3})(?P<most>,[0-9]{0,3})?\})\??")
+_DOUBTFUL_CLASS = re.compile(r"\[\^?\[|[^\\]\[:|--|&&|~~|\|\|")
+
+
+class _Reader:
+    """Reads a pattern into a program by recursive descent."""
+
+    def __init__(self, source: str, *, ignore_case: bool) -> None:
+        if len(source) > MAX_PATTERN_CHARACTERS:
+            raise ValueError(f"a pattern has at most {MAX_PATTERN_CHARACTERS} characters")
+        if not source:
+            raise ValueError("the pattern is empty: it would match everything")
+        self._source = source
+        self._at = 0
+        self._flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
+
+    def read(self) -> _Program:
+        program = self._alternatives()
+        if self._at < len(self._source):
+            raise self._error("a ) that nothing opens")
+        return program
+
+    def _alternatives(self) -> _Program:
+        program = self._sequence()
+        while self._take("|"):
+            other = self._sequence()
+            jump = len(other) + 1
+            program = [
+                _Split(1, len(program) + 2),
+                *program,
+                _Split(jump, jump),
+                *other,
+            ]
+        return self._sized(program)
+
+    def _sequence(self) -> _Program:
+        program: _Program = []
+        while self._at < len(self._source) and self._source[self._at] not in "|)":
+            program += self._repeated(self._atom())
+        return program
+
+    def _atom(self) -> _Program:
+        for assertion in ("^", "$", "\\b", "\\B"):
+            if self._take(assertion):
+                return [_Position(assertion)]
+        if self._take("("):
+            return self._group()
+        found = _ATOM.match(self._source, self._at)
+        if not found:
+            raise self._error("a pattern cannot go on like this")
+        if found[0].startswith("[") and _DOUBTFUL_CLASS.search(found[0]):
+            raise self._error("inside [ ] write \\[ for a bracket, and no character twice")
+        accepts = self._accepts(found[0])
+        self._at = found.end()
+        return [_Char(accepts)]
+
+    def _accepts(self, atom: str) -> re.Pattern[str]:
+        try:
+            return re.compile(atom, self._flags)
+        except re.error as error:
+            raise self._error(f"{error.msg}") from None
+
+    def _group(self) -> _Program:
+        if self._take("?") and not self._take(":"):
+            raise self._error("only plain groups ( ) and (?: ) can be used")
+        program = self._alternatives()
+        if not self._take(")"):
+            raise self._error("a ( that is never closed")
+        return program
+
+    def _repeated(self, once: _Program) -> _Program:
+        found = _REPEAT.match(self._source, self._at)
+        if not found:
+            return once
+        self._at = found.end()
+        if _REPEAT.match(self._source, self._at) or self._source[self._at : self._at + 1] == "+":
+            raise self._error("a repetition of a repetition: use a group")
+        if found["sign"]:
+            least, most = {"*": (0, None), "+": (1, None), "?": (0, 1)}[found["sign"]]
+        else:
+            least, most = self._bounds(found)
+        return self._sized(_repeat(once, least, most))
+
+    def _bounds(self, found: re.Match[str]) -> tuple[int, int | None]:
+        least = int(found["least"])
+        most = int(found["most"][1:]) if found["most"] and found["most"][1:] else None
+        if found["most"] is None:
+            most = least
+        if max(least, most or 0) > _MAX_REPEAT or (most is not None and most < least):
+            raise self._error(f"a repetition goes from fewer to more, at most {_MAX_REPEAT}")
+        return least, most
+
+    def _take(self, text: str) -> bool:
+        if not self._source.startswith(text, self._at):
+            return False
+        self._at += len(text)
+        return True
+
+    def _sized(self, program: _Program) -> _Program:
+        if len(program) > _MAX_INSTRUCTIONS:
+            raise self._error("the pattern is too large: repeat less")
+        return program
+
+    def _error(self, sentence: str) -> ValueError:
+        return ValueError(f"{sentence}, at character {self._at + 1} of the pattern")
+
+
+def _repeat(once: _Program, least: int, most: int | None) -> _Program:
+    if len(once) * max(least, most or 0) > _MAX_INSTRUCTIONS:
+        raise ValueError("the pattern is too large: repeat less")
+    program = once * least
+    if most is None:
+        return [*program, _Split(1, len(once) + 2), *once, _Split(-len(once) - 1, -len(once) - 1)]
+    for _ in range(most - least):
+        program += [_Split(1, len(once) + 1), *once]
+    return program

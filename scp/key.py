@@ -1,0 +1,66 @@
+"""The key of all pseudonyms: where it comes from, and when the node refuses to go on.
+
+- systemd's credential `key`, where the unit loads one;
+- else the file `key` in the data folder, readable by its owner alone;
+- else, where nothing was ever received under another key, a new one is made and synced.
+
+A node whose journal holds instances never makes a key: the same patient would get a second
+pseudonym. The key is 64 hexadecimal digits or more; it is never logged or printed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rules.pseudonyms import KEY_BYTES
+from scp.errors import KeyFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAME = "key"
+
+
+def credential() -> Path | None:
+    """The key file that systemd hands over, if there is one."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(folder) / NAME if folder else None
+    return path if path and path.exists() else None
+
+
+def load_key(data: Path) -> bytes | None:
+    """The key of a data folder; None when there is none yet.
+
+    Raises:
+        KeyFileError: it is readable by others, too short, or not hexadecimal.
+    """
+    handed_over = credential()
+    if handed_over:
+        return _parsed(handed_over)
+    path = data / NAME
+    if not path.exists():
+        return None
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise KeyFileError(path, f"others may read it: chmod 600 {path}")
+    return _parsed(path)
+
+
+def make_key(write: Callable[[str, bytes], None]) -> bytes:
+    """Make a key and hand it to `write(name, content)`, which must make it durable."""
+    key = secrets.token_bytes(KEY_BYTES)
+    write(NAME, key.hex().encode() + b"\n")
+    return key
+
+
+def _parsed(path: Path) -> bytes:
+    try:
+        key = bytes.fromhex(path.read_text("ascii"))
+    except (OSError, ValueError):
+        raise KeyFileError(path, "it is not a line of hexadecimal digits") from None
+    if len(key) < KEY_BYTES:
+        raise KeyFileError(path, f"it is shorter than {2 * KEY_BYTES} hexadecimal digits")
+    return key

@@ -1,0 +1,101 @@
+"""Part 10 files as they lie in folders: what they are, and where their dataset starts.
+
+Source: PS3.10 7.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rules.elements import Incomplete, Irregular, read_header
+from scp.errors import NotPart10
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_PREFIX_END = 132
+_META_GROUP = 0x0002
+_SOP_CLASS, _SOP_INSTANCE, _TRANSFER_SYNTAX = 0x00020002, 0x00020003, 0x00020010
+# Group 0002 is read whole from here; private information in it has been seen to be large.
+_META_LIMIT_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Part10:
+    """A Part 10 file.
+
+    `dataset_offset` is in bytes from the start of the file. The UIDs are those of the file
+    meta information, empty where it lacks them.
+    """
+
+    path: Path
+    dataset_offset: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+
+    def dataset(self) -> bytes:
+        """The encoded dataset, whole."""
+        return b"".join(self.chunks())
+
+    def chunks(self) -> Iterator[bytes]:
+        """The encoded dataset, a MiB at a time."""
+        with self.path.open("rb") as file:
+            file.seek(self.dataset_offset)
+            while chunk := file.read(_CHUNK_BYTES):
+                yield chunk
+
+
+def open_part10(path: Path) -> Part10:
+    """Read the file meta information of a file.
+
+    Raises:
+        NotPart10: there is none, or it does not name the transfer syntax.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(_META_LIMIT_BYTES)
+    if start[_PREFIX_END - 4 : _PREFIX_END] != b"DICM":
+        raise NotPart10(path, "it has no DICM prefix")
+    texts, offset = _meta(path, start)
+    if not texts.get(_TRANSFER_SYNTAX):
+        raise NotPart10(path, "its file meta information names no transfer syntax")
+    return Part10(
+        path,
+        offset,
+        texts.get(_SOP_CLASS, ""),
+        texts.get(_SOP_INSTANCE, ""),
+        texts[_TRANSFER_SYNTAX],
+    )
+
+
+def _meta(path: Path, data: bytes) -> tuple[dict[int, str], int]:
+    texts: dict[int, str] = {}
+    pos = _PREFIX_END
+    try:
+        while data[pos : pos + 2] == _META_GROUP.to_bytes(2, "little"):
+            tag, _, value, length = read_header(data, pos, implicit=False)
+            pos = value + length
+            texts[tag] = data[value:pos].decode("latin-1").strip(" \0")
+    except (Incomplete, Irregular):
+        raise NotPart10(path, "its file meta information cannot be read") from None
+    return texts, pos
+
+
+def files_below(paths: list[Path]) -> list[Path]:
+    """Every file at or below the paths, sorted; hidden files and folders are left out."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = (below for below in path.rglob("*") if below.is_file())
+            found += (below for below in inside if not _hidden(below, path))
+        else:
+            found.append(path)
+    return sorted(found)
+
+
+def _hidden(path: Path, top: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(top).parts)
