@@ -42,7 +42,8 @@ bench: $(BENCH_READY) ## Measure beside real peers (BENCH=quick for a short run)
 
 # The environments are made anew when a lock changes, so that nothing stale stays in them. The
 # project itself is installed without its dependencies: those come from the lock, by their hashes.
-$(READY): requirements.lock pyproject.toml | python-is-recent
+$(READY): requirements.lock pyproject.toml
+	@$(MAKE) --no-print-directory python-is-recent
 	@echo "Making .venv with $(PYTHON)"
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
@@ -50,7 +51,8 @@ $(READY): requirements.lock pyproject.toml | python-is-recent
 	@$(BIN)/python $(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(BENCH_READY): requirements.lock requirements-bench.lock pyproject.toml | python-is-recent
+$(BENCH_READY): requirements.lock requirements-bench.lock pyproject.toml
+	@$(MAKE) --no-print-directory python-is-recent
 	@echo "Making .venv-bench with $(PYTHON)"
 	@rm -rf .venv-bench
 	@$(PYTHON) -m venv .venv-bench
@@ -75,7 +77,7 @@ python-is-recent:
 COMPILE = .venv-lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url --exclude-newer "7 days ago"
 
-lock: | python-is-recent ## Resolve the dependencies anew
+lock: python-is-recent ## Resolve the dependencies anew
 	@test -x .venv-lock/bin/uv || { \
 		$(PYTHON) -m venv .venv-lock && .venv-lock/bin/python $(PIP) install uv; }
 	@$(COMPILE) --upgrade --extra dev --output-file requirements.lock

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +32,15 @@ class Size:
     repeats: int
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What every part is given."""
+
+    servers: list[Server]
+    size: Size
+    folder: Path
+
+
 FULL: Final = Size(5, 200, 500, 500, 3, 10, 1024, 20)
 QUICK: Final = Size(3, 40, 80, 40, 1, 3, 128, 5)
 
@@ -47,14 +57,18 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="one part in short")
     parser.add_argument("--without", nargs="*", default=[], help="names of servers to leave out")
-    parser.add_argument("--output", type=Path, help="where the JSON goes (benchmarks/results.json)")
+    parser.add_argument(
+        "--output", type=Path, help="where the JSON goes (benchmarks/results.json)"
+    )
     given = parser.parse_args()
     short = given.quick or given.part == "quick"
     wanted = list(_PARTS) if given.part in {"all", "quick"} else [given.part]
     servers = _servers(set(given.without))
     results: dict[str, Any] = {"machine": report.machine(), "quick": short}
-    for name in wanted:
-        results[name] = _PARTS[name](servers, QUICK if short else FULL)
+    with tempfile.TemporaryDirectory(prefix="anonode-bench-") as folder:
+        run = Run(servers, QUICK if short else FULL, Path(folder))
+        for name in wanted:
+            results[name] = _PARTS[name](run)
     # A short or partial run must not stand where the README's figures come from.
     output = given.output or (_RESULTS if given.part == "all" and not short else None)
     if output:
@@ -68,8 +82,8 @@ def _servers(without: set[str]) -> list[Server]:
     return [server for server in ALL if server.installed and server.name not in without]
 
 
-def _engine(_servers: list[Server], size: Size) -> list[dict[str, Any]]:
-    timed, missing = engine.run(rounds=size.rounds, repeats=size.repeats)
+def _engine(run: Run) -> list[dict[str, Any]]:
+    timed, missing = engine.run(rounds=run.size.rounds, repeats=run.size.repeats)
     print("\n### The engine alone\n", flush=True)
     print(report.engine(timed, "Anonode"), flush=True)
     for name in missing:
@@ -77,12 +91,17 @@ def _engine(_servers: list[Server], size: Size) -> list[dict[str, Any]]:
     return [asdict(one) for one in timed]
 
 
-def _network(servers: list[Server], size: Size) -> dict[str, Any]:
+def _network(run: Run) -> dict[str, Any]:
     results: dict[str, Any] = {}
-    for side, count in ((512, size.large_instances), (64, size.small_instances)):
+    for side, count in ((512, run.size.large_instances), (64, run.size.small_instances)):
         for associations in (1, 4):
             measured = network.raw(
-                servers, side=side, count=count, associations=associations, rounds=size.rounds
+                run.servers,
+                run.folder,
+                side=side,
+                count=count,
+                associations=associations,
+                rounds=run.size.rounds,
             )
             title = f"{count} CT of {side}x{side}, associations: {associations}"
             _show(title, measured)
@@ -90,12 +109,14 @@ def _network(servers: list[Server], size: Size) -> dict[str, Any]:
     return results
 
 
-def _stock(servers: list[Server], size: Size) -> list[dict[str, Any]]:
+def _stock(run: Run) -> list[dict[str, Any]]:
     if not network.storescu_installed():
         print("storescu: left out, DCMTK is not installed", flush=True)
         return []
-    count = size.stock_instances
-    measured = network.stock_sender(servers, count=count, rounds=size.stock_rounds)
+    count = run.size.stock_instances
+    measured = network.stock_sender(
+        run.servers, run.folder, count=count, rounds=run.size.stock_rounds
+    )
     _show(f"{count} CT of 64x64 from DCMTK's storescu as it comes", measured)
     return [_row(one) for one in measured]
 
@@ -109,21 +130,21 @@ def _row(one: network.Measured) -> dict[str, Any]:
     return {**asdict(one), "rate": one.rate, "cpu": one.cpu}
 
 
-def _idle(servers: list[Server], size: Size) -> list[dict[str, Any]]:
-    measured = network.idle(servers, seconds=size.idle_s)
+def _idle(run: Run) -> list[dict[str, Any]]:
+    measured = network.idle(run.servers, run.folder, seconds=run.size.idle_s)
     print("\n### Open associations that carry nothing\n", flush=True)
     print(report.idle(measured), flush=True)
     return [asdict(one) for one in measured]
 
 
-def _large(servers: list[Server], size: Size) -> list[dict[str, Any]]:
-    measured = network.large(servers, megabytes=size.megabytes)
+def _large(run: Run) -> list[dict[str, Any]]:
+    measured = network.large(run.servers, run.folder, megabytes=run.size.megabytes)
     print("\n### Memory while one large instance arrives\n", flush=True)
     print(report.large(measured), flush=True)
     return [asdict(one) for one in measured]
 
 
-_PARTS: Final[dict[str, Callable[[list[Server], Size], Any]]] = {
+_PARTS: Final[dict[str, Callable[[Run], Any]]] = {
     "engine": _engine,
     "network": _network,
     "stock": _stock,

@@ -59,9 +59,7 @@ def run(*, rounds: int, repeats: int) -> tuple[list[Timed], list[str]]:
     return [Timed(name, statistics.median(ms), min(ms)) for name, ms in took.items()], missing
 
 
-def _contenders(
-    encoded: bytes, file: bytes
-) -> tuple[dict[str, Callable[[], bytes]], list[str]]:
+def _contenders(encoded: bytes, file: bytes) -> tuple[dict[str, Callable[[], bytes]], list[str]]:
     contenders: dict[str, Callable[[], bytes]] = {"pydicom read + write": lambda: _pydicom(file)}
     missing: list[str] = []
     makers: tuple[tuple[str, str, Callable[[], Callable[[], bytes]]], ...] = (

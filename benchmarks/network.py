@@ -1,4 +1,9 @@
-"""Rounds of every server in turn, so that a busy moment of the machine meets them all alike."""
+"""Rounds of every server in turn, so that a busy moment of the machine meets them all alike.
+
+What the servers write stays in the run's folder until the run ends (some gigabytes): ext4 passes
+over inodes that were freed within the last minute, one by one, and a run that cleans up behind
+each measurement makes the creation of files ten times as dear in the next.
+"""
 
 from __future__ import annotations
 
@@ -51,13 +56,11 @@ class Measured:
 
 
 @contextlib.contextmanager
-def all_running(servers: Sequence[Server]) -> Iterator[list[Running]]:
-    """Start every server in a temporary folder."""
-    with (
-        tempfile.TemporaryDirectory(prefix="anonode-bench-") as folder,
-        contextlib.ExitStack() as stack,
-    ):
-        yield [stack.enter_context(running(server, Path(folder))) for server in servers]
+def all_running(servers: Sequence[Server], folder: Path) -> Iterator[list[Running]]:
+    """Start every server in a new part of the run's folder."""
+    part = Path(tempfile.mkdtemp(dir=folder))
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(running(server, part)) for server in servers]
 
 
 class Client:
@@ -97,19 +100,26 @@ class Client:
 
 
 def raw(
-    servers: Sequence[Server], *, side: int, count: int, associations: int, rounds: int
+    servers: Sequence[Server],
+    folder: Path,
+    *,
+    side: int,
+    count: int,
+    associations: int,
+    rounds: int,
 ) -> list[Measured]:
     """Prepared instances over raw sockets.
 
     Args:
         servers: Each in turn, in every round.
+        folder: Of the run.
         side: Pixels of a row and of a column.
         count: Instances of a round, over all its associations.
         associations: At the same time.
         rounds: After one that is not counted.
     """
     results = [Measured(server.name, server.does) for server in servers]
-    with all_running(servers) as targets:
+    with all_running(servers, folder) as targets:
         for number in range(rounds + 1):
             for target, measured in zip(targets, results, strict=True):
                 one = _round(target, side, count // associations, associations)
@@ -158,30 +168,32 @@ def _round(target: Running, side: int, count: int, associations: int) -> Round:
     return Round(total / elapsed, 1000 * used / total, peak, refused)
 
 
-def stock_sender(servers: Sequence[Server], *, count: int, rounds: int) -> list[Measured]:
+def stock_sender(
+    servers: Sequence[Server], folder: Path, *, count: int, rounds: int
+) -> list[Measured]:
     """DCMTK's storescu as it comes, with 64x64 instances from files."""
     results = [Measured(server.name, server.does) for server in servers]
     file = instances.part10(instances.ct(64))
-    with all_running(servers) as targets:
+    with all_running(servers, folder) as targets:
         for _, (target, measured) in itertools.product(
             range(rounds), list(zip(targets, results, strict=True))
         ):
-            with tempfile.TemporaryDirectory(prefix="anonode-bench-") as folder:
-                batch = next(_batches)
-                for number in range(count):
-                    uid = instances.instance_uid(batch, 0, number)
-                    (Path(folder) / f"{number}").write_bytes(instances.with_uid(file, uid))
-                _add(measured, _storescu(target, folder, count))
+            sent = Path(tempfile.mkdtemp(dir=folder))
+            batch = next(_batches)
+            for number in range(count):
+                uid = instances.instance_uid(batch, 0, number)
+                (sent / f"{number}").write_bytes(instances.with_uid(file, uid))
+            _add(measured, _storescu(target, sent, count))
     return results
 
 
-def _storescu(target: Running, folder: str, count: int) -> Round:
+def _storescu(target: Running, sent: Path, count: int) -> Round:
     before = processes.cpu_s(target.pid)
     start = time.monotonic()
     done = subprocess.run(
         [
             *("storescu", "-aet", CALLING, "-aec", target.server.called, "--scan-directories"),
-            *(HOST, str(target.port), folder),
+            *(HOST, str(target.port), str(sent)),
         ],
         capture_output=True,
         check=False,
@@ -192,9 +204,7 @@ def _storescu(target: Running, folder: str, count: int) -> Round:
     time.sleep(_SETTLE_S)
     used = processes.cpu_s(target.pid) - before
     refused = 0 if done.returncode == 0 else count
-    return Round(
-        count / elapsed, 1000 * used / count, processes.peak_bytes(target.pid), refused
-    )
+    return Round(count / elapsed, 1000 * used / count, processes.peak_bytes(target.pid), refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +216,13 @@ class Idle:
     percent: float
 
 
-def idle(servers: Sequence[Server], *, associations: int = 5, seconds: float = 10) -> list[Idle]:
+def idle(
+    servers: Sequence[Server], folder: Path, *, associations: int = 5, seconds: float = 10
+) -> list[Idle]:
     """Percent of one core for all the open associations together, less what none cost."""
     results = []
     for server in servers:
-        with all_running([server]) as (target,):
+        with all_running([server], folder) as (target,):
             without = _percent(target, seconds)
             clients = [Client("idle", target) for _ in range(associations)]
             for client in clients:
@@ -241,14 +253,14 @@ class Large:
     stored: bool
 
 
-def large(servers: Sequence[Server], *, megabytes: int) -> list[Large]:
+def large(servers: Sequence[Server], folder: Path, *, megabytes: int) -> list[Large]:
     """Peak memory of the tree while it arrives; every server fresh, so the peak is its own."""
-    return [_large(server, megabytes) for server in servers]
+    return [_large(server, folder, megabytes) for server in servers]
 
 
-def _large(server: Server, megabytes: int) -> Large:
+def _large(server: Server, folder: Path, megabytes: int) -> Large:
     length = megabytes << 20
-    with all_running([server]) as (target,):
+    with all_running([server], folder) as (target,):
         resting = processes.peak_bytes(target.pid)
         client = Client("large", target, bytes=length, batch=next(_batches))
         client.line()

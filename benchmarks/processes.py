@@ -40,7 +40,7 @@ def peak_bytes(root: int) -> int:
 
 
 def _pids() -> list[int]:
-    return [int(entry) for entry in os.listdir("/proc") if entry.isdecimal()]
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
 
 
 def _row(pid: int) -> Process | None:

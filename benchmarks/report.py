@@ -33,7 +33,7 @@ def network(measured: Sequence[Measured], base: str) -> str:
     """Rates, ratios to one server, CPU and memory."""
     reference = next((one.rate for one in measured if one.server == base), 0.0)
     return table(
-        ("", "instances/s", f"Anonode is x times", "CPU ms/instance", "peak MB", "refused"),
+        ("", "instances/s", "Anonode is x times", "CPU ms/instance", "peak MB", "refused"),
         [
             (
                 f"{one.server}: {one.does}",

@@ -65,7 +65,9 @@ class Running:
 
 def _program(name: str) -> str | None:
     """Beside the interpreter first: the environment's own `anonode`, not another one."""
-    return shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    return shutil.which(
+        name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
 
 
 def _anonode(port: int, folder: Path) -> list[str]:
@@ -125,9 +127,7 @@ def _orthanc(port: int, folder: Path) -> list[str]:
 
 
 SINK: Final = Server("raw sink", "written and synced, not understood", "SINK", _sink)
-PYNETDICOM: Final = Server(
-    "pynetdicom storescp", "written, not synced", "STORESCP", _pynetdicom
-)
+PYNETDICOM: Final = Server("pynetdicom storescp", "written, not synced", "STORESCP", _pynetdicom)
 DCMTK: Final = Server("DCMTK storescp", "written, not synced", "STORESCP", _dcmtk, "storescp")
 ORTHANC: Final = Server("Orthanc", "indexed and synced", "ORTHANC", _orthanc, "Orthanc")
 ANONODE: Final = Server(
@@ -164,7 +164,6 @@ def running(server: Server, folder: Path) -> Iterator[Running]:
             yield Running(server, process.pid, port)
         finally:
             _end(process)
-    shutil.rmtree(own, ignore_errors=True)
 
 
 def _wait_ready(process: subprocess.Popen[bytes], started: Running, log: Path) -> None:

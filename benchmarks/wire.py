@@ -171,7 +171,9 @@ def read_command(encoded: bytes) -> dict[int, bytes]:
 
 def pdata(context_id: int, control: int, fragment: bytes | memoryview) -> bytes:
     """One P-DATA-TF with one presentation data value."""
-    head = struct.pack(">BxIIBB", P_DATA, len(fragment) + 6, len(fragment) + 2, context_id, control)
+    head = struct.pack(
+        ">BxIIBB", P_DATA, len(fragment) + 6, len(fragment) + 2, context_id, control
+    )
     return head + fragment
 
 
@@ -194,9 +196,7 @@ def data_pdus(context_id: int, max_pdu_bytes: int, pieces: Iterable[bytes]) -> I
         yield held[:11] + bytes([_LAST]) + held[12:]
 
 
-def store_message(
-    context_id: int, max_pdu_bytes: int, request: bytes, dataset: bytes
-) -> bytes:
+def store_message(context_id: int, max_pdu_bytes: int, request: bytes, dataset: bytes) -> bytes:
     """A whole C-STORE, ready to be sent in one call."""
     return command_pdu(context_id, request) + b"".join(
         data_pdus(context_id, max_pdu_bytes, [dataset])

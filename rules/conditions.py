@@ -254,7 +254,7 @@ def _kind(character: str) -> str:
 _ATOM = re.compile(
     r"\[\^?\]?(?:\\.|[^\]\\])*\]"  # a class
     r"|\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[dDsSwWtnrf]|[^0-9A-Za-z])"  # an escape
-    r"|[^\\\[()|*+?^$]",
+    r"|[^\\\[(){|*+?^$]",
     re.DOTALL,
 )
 _REPEAT = re.compile(r"(?:(?P<sign>[*+?])|\{(?P<least>[0-9]{1,3})(?P<most>,[0-9]{0,3})?\})\??")
@@ -306,7 +306,7 @@ class _Reader:
             return self._group()
         found = _ATOM.match(self._source, self._at)
         if not found:
-            raise self._error("a pattern cannot go on like this")
+            raise self._error("write \\ before a special character that means itself")
         if found[0].startswith("[") and _DOUBTFUL_CLASS.search(found[0]):
             raise self._error("inside [ ] write \\[ for a bracket, and no character twice")
         accepts = self._accepts(found[0])

@@ -33,7 +33,7 @@ Path: TypeAlias = tuple[str | int, ...]
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _QUOTED_CHARACTERS = 40
-_LONGEST_LINE_END = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
+_LINE_END = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class _Builder:
         self._documents = 0
 
     def take(self, event: yaml.Event) -> None:
-        mark = _mark(self._file, event.start_mark)
+        mark = self._place(event)
         if isinstance(event, yaml.DocumentStartEvent):
             self._begin_document(mark)
         elif isinstance(event, yaml.ScalarEvent):
@@ -234,8 +234,8 @@ class _Builder:
     def _key(self, node: _Node, event: yaml.Event, parent: _Open) -> str | None:
         """The key, or None when its value must be left out."""
         if not isinstance(event, yaml.ScalarEvent):
-            at = _mark(self._file, event.start_mark) if isinstance(event, yaml.AliasEvent) else None
-            self._problem(at or node.mark, "a key is text: no list, map or alias")
+            at = self._place(event) if isinstance(event, yaml.AliasEvent) else node.mark
+            self._problem(at, "a key is text: no list, map or alias")
             return None
         if not isinstance(node.plain, str):
             self._problem(node.mark, "a key is missing before this colon")
@@ -261,6 +261,10 @@ class _Builder:
         if len(self._open) + depth > MAX_DEPTH:
             raise _unreadable(mark, f"nested deeper than {MAX_DEPTH} levels")
 
+    def _place(self, event: yaml.Event) -> Mark:
+        start = event.start_mark
+        return _mark(self._file, start) if start else Mark(self._file, 1, 1)
+
     def _problem(self, mark: Mark, message: str) -> None:
         self.problems.append(Problem(mark, message))
 
@@ -270,17 +274,17 @@ def _events(text: str, file: str) -> Iterator[yaml.Event]:
     try:
         loader = yaml.SafeLoader(text)
         while loader.check_event():
-            yield loader.get_event()
+            yield loader.get_event()  # type: ignore[no-untyped-call]
     except yaml.reader.ReaderError as error:
         raise _unreadable(*_bad_character(error, text, file)) from None
     except yaml.MarkedYAMLError as error:
         raise _unreadable(*_syntax(error, file)) from None
     except (ValueError, OverflowError):
         # PyYAML turns the digits of an escape or a %YAML directive into numbers unchecked.
-        at = _mark(file, loader.get_mark()) if loader else Mark(file, 1, 1)
+        at = _mark(file, loader.get_mark()) if loader is not None else Mark(file, 1, 1)
         raise _unreadable(at, "an escape or directive here is no character or number") from None
     finally:
-        if loader:
+        if loader is not None:
             loader.dispose()
 
 
@@ -293,7 +297,7 @@ def _unreadable(mark: Mark, message: str) -> DocumentError:
 
 
 def _bad_character(error: yaml.reader.ReaderError, text: str, file: str) -> tuple[Mark, str]:
-    lines = _LONGEST_LINE_END.split(text[: error.position])
+    lines = _LINE_END.split(text[: error.position])
     mark = Mark(file, len(lines), len(lines[-1]) + 1)
     return mark, f"the character U+{int(error.character):04X} cannot stand in a file of rules"
 
@@ -302,27 +306,41 @@ def _bad_character(error: yaml.reader.ReaderError, text: str, file: str) -> tupl
 _SYNTAX = (
     (r"character '\\t'", "a tab; indent with spaces"),
     (r"character '(.)' that cannot start", "a text that begins with {0} needs quotes"),
-    ("mapping values are not allowed", "a second colon on this line, or none on the line above; "
-     "a text that holds a colon and a space needs quotes"),
+    (
+        "mapping values are not allowed",
+        "a second colon on this line, or none on the line above; a text that holds a colon and "
+        "a space needs quotes",
+    ),
     ("sequence entries are not allowed", 'a list begins on a line of its own, each item "- "'),
     ("while scanning an alias", "a text that begins with * needs quotes"),
     ("while scanning an anchor", "a text that begins with & needs quotes"),
     ("while (scanning|parsing) a (tag|node)", "a text that begins with ! needs quotes"),
     ("while scanning a quoted scalar", "the quotation mark of line {opened} is never closed"),
-    ("unknown escape", "inside double quotes a backslash begins an escape: write \\\\, or use "
-     "single quotes"),
+    (
+        "unknown escape",
+        "inside double quotes a backslash begins an escape: write \\\\, or use single quotes",
+    ),
     ("escape sequence", "an escape in this text is not complete"),
-    ("while parsing a flow sequence", "the [ of line {opened} is not closed, or a text in it "
-     "that holds brackets, braces or colons needs quotes"),
-    ("while parsing a flow mapping", "the {{ of line {opened} is not closed, or a text in it "
-     "that holds brackets, braces or colons needs quotes"),
-    ("expected <block end>", "does not fit the lines above it: compare its indentation and "
-     "dashes with line {opened}, and look for text behind a closing quotation mark"),
+    (
+        "while parsing a flow sequence",
+        "the [ of line {opened} is not closed, or a text in it that holds brackets, braces or "
+        "colons needs quotes",
+    ),
+    (
+        "while parsing a flow mapping",
+        "the {{ of line {opened} is not closed, or a text in it that holds brackets, braces or "
+        "colons needs quotes",
+    ),
+    (
+        "expected <block end>",
+        "does not fit the lines above it: compare its indentation and dashes with line {opened}, "
+        "and look for text behind a closing quotation mark",
+    ),
     ("simple key", "a key without a colon behind it"),
-    ("<document start>", "indented less than the first line"),
+    ("<document start>", "indented less than the first line, or behind a line that begins with %"),
     ("block scalar", "a text that begins with | or > needs quotes"),
     ("directive|YAML document", "a line that begins with % needs quotes"),
-)  # fmt: skip
+)
 _AT_THE_OPENING = re.compile(r"while scanning (an alias|an anchor|a quoted scalar|a tag)")
 
 

@@ -19,8 +19,8 @@ from difflib import get_close_matches
 from functools import cache, lru_cache
 
 from pydicom.datadict import (
-    DicomDictionary,
-    RepeatersDictionary,
+    DicomDictionary,  # type: ignore[attr-defined] # documented, not re-exported
+    RepeatersDictionary,  # type: ignore[attr-defined] # as above
     dictionary_keyword,
     dictionary_VR,
     tag_for_keyword,
@@ -149,7 +149,8 @@ def _parts(text: str) -> list[str]:
 def _step(part: str, whole: str) -> Step:
     found = _STEP.fullmatch(part)
     if not found:
-        raise ValueError(f"a path names items: write {_shown(part)}[*].{_shown(_after(whole, part))}")
+        behind = _shown(_after(whole, part))
+        raise ValueError(f"a path names items: write {_shown(part)}[*].{behind}")
     name, index = found[1], found[2].strip()
     target = _target(name)
     if isinstance(target, PrivateTag) or not target.exact:
@@ -194,9 +195,7 @@ def keyword_pattern(keyword: str) -> TagPattern | None:
 
 @cache
 def _repeating() -> dict[str, TagPattern]:
-    return {
-        entry[4]: _masked(digits) for digits, entry in RepeatersDictionary.items() if entry[4]
-    }
+    return {entry[4]: _masked(digits) for digits, entry in RepeatersDictionary.items() if entry[4]}
 
 
 @cache
@@ -224,9 +223,7 @@ def _usable(pattern: TagPattern) -> TagPattern:
     if pattern.mask >> 16 == 0xFFFF and group in _UNUSABLE_GROUPS:  # noqa: PLR2004 - all bits
         raise ValueError(_UNUSABLE_GROUPS[group])
     if pattern.mask & 0x00010000 and group & 1:
-        raise ValueError(
-            f"private attributes are named by creator: write {_by_creator(pattern)}"
-        )
+        raise ValueError(f"private attributes are named by creator: write {_by_creator(pattern)}")
     if pattern.mask & 0xFFFF == 0xFFFF and element == 0:  # noqa: PLR2004 - all bits
         raise ValueError("element 0000 is a group length: it is always dropped")
     return pattern

@@ -1,8 +1,8 @@
-"""Literal text of a rule -> the encoded value of an element, or why it cannot be one.
+r"""Literal text of a rule -> the encoded value of an element, or why it cannot be one.
 
 - Nothing is bent to fit: a text that its VR, its VM or the character set of the instance
   cannot hold is an error, and no character is ever dropped.
-- Values are little endian and of even length, separated by `\\` where the VR has several.
+- Values are little endian and of even length, separated by `\` where the VR has several.
 - An empty text is the empty value of every VR, sequences included.
 - `data:application/octet-stream;base64,...` gives the bytes of any VR but SQ.
 
@@ -48,7 +48,8 @@ _ONE_VALUE_VRS = frozenset({"LT", "ST", "UT", "UR"})
 _CHARACTERS = {"LO": 64, "SH": 16, "LT": 10240, "ST": 1024}
 _PN_GROUPS, _PN_GROUP_CHARACTERS, _PN_COMPONENTS = 3, 64, 5
 _LINES = "\t\n\f\r"
-_ZONE_MINUTES = 59
+_ZONE_MINUTES = range(-12 * 60, 14 * 60 + 1)
+_MONTHS = range(1, 13)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,7 @@ def _is_date(found: re.Match[str]) -> bool:
         return False
     if month is None:
         return True
-    if not 1 <= int(month) <= 12:  # noqa: PLR2004 - months
+    if int(month) not in _MONTHS:
         return False
     return day is None or 1 <= int(day) <= monthrange(int(year), int(month))[1]
 
@@ -289,8 +290,7 @@ def _is_zone(found: re.Match[str]) -> bool:
     hours, minutes = int(found["zone"][1:3]), int(found["zone"][3:])
     signed = (hours * 60 + minutes) * (-1 if found["zone"][0] == "-" else 1)
     # PS3.5 6.2: -1200 to +1400, and -0000 is not allowed.
-    in_range = -720 <= signed <= 840 and minutes <= _ZONE_MINUTES
-    return in_range and found["zone"] != "-0000"
+    return signed in _ZONE_MINUTES and minutes < 60 and found["zone"] != "-0000"  # noqa: PLR2004
 
 
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")

@@ -33,6 +33,7 @@ from rules.elements import (
     Irregular,
     TooDeep,
     element,
+    header,
     is_items,
     undefined_end,
 )
@@ -248,7 +249,7 @@ class _Level:
             self._walk.counts[REMOVE.code] += 1
         elif isinstance(action, AppendCode):
             content = self._standing_items(tag, vr, value, length)
-            self._write(tag, "SQ", content, action)
+            self._write(tag, "SQ", content, action, is_open=length == UNDEFINED)
         else:
             content = self._data[value:stop] if length != UNDEFINED else b""
             self._write(tag, _written_vr(tag, vr), content, action)
@@ -261,11 +262,17 @@ class _Level:
         left = self._walk.depth_limit - self._depth
         return undefined_end(self._data, value, vr, implicit=self._implicit, depth=left)
 
-    def _write(self, tag: int, vr: str, content: bytes, operator: Operator) -> None:
+    def _write(
+        self, tag: int, vr: str, content: bytes, operator: Operator, *, is_open: bool = False
+    ) -> None:
         implicit = self._implicit
         try:
             new = operator.apply(vr, content, self._walk.context_of(implicit=implicit))
-            self.out.append(element(tag, vr, new, implicit=implicit))
+            if is_open:
+                head = header(tag, vr, UNDEFINED, implicit=implicit)
+                self.out += (head, new, SEQUENCE_END_BYTES)
+            else:
+                self.out.append(element(tag, vr, new, implicit=implicit))
         except Exception:  # noqa: BLE001 - whatever it was, its text may quote the value
             raise DeidentificationError(Reason.OPERATOR, tag) from None
         self._walk.counts[operator.code] += 1
@@ -299,7 +306,8 @@ class _Level:
         """The items between `pos` and `end`, or up to the sequence delimiter."""
         if self._depth >= self._walk.depth_limit:
             raise TooDeep
-        data, buffers, index = self._data, [], 0
+        data, index = self._data, 0
+        buffers: list[bytes] = []
         implicit = self._implicit or vr == b"UN"
         bound = len(data) if end is None else end
         while end is None or pos < end:

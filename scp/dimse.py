@@ -100,7 +100,7 @@ def is_uid(text: str) -> bool:
 def printable(text: str, most: int) -> str:
     """At most `most` characters of a peer's text, with all but plain ASCII escaped."""
     return "".join(
-        character if " " <= character <= "~" else f"\\x{ord(character):02x}"
+        character if " " <= character <= "~" and character != "\\" else f"\\x{ord(character):02x}"
         for character in text[:most]
     )
 
@@ -171,13 +171,20 @@ def encode_response(request: Command, status: int, comment: str = "") -> bytes:
         _encode_us(_STATUS, status),
     ]
     if comment:
-        text = printable(comment, _COMMENT_CHARACTERS)[:_COMMENT_CHARACTERS]
-        parts.append(_encode_text(_ERROR_COMMENT, text, b" "))
+        parts.append(_encode_text(_ERROR_COMMENT, _as_lo(comment), b" "))
     if is_uid(request.sop_class_uid):
         parts.insert(0, _encode_text(_SOP_CLASS, request.sop_class_uid, b"\0"))
     if is_uid(request.sop_instance_uid):
         parts.append(_encode_text(_SOP_INSTANCE, request.sop_instance_uid, b"\0"))
     return _with_length(parts)
+
+
+def _as_lo(text: str) -> str:
+    """A text as one value of a Long String without character set (PS3.5 6.2)."""
+    return "".join(
+        character if " " <= character <= "~" and character != "\\" else "?"
+        for character in text[:_COMMENT_CHARACTERS]
+    )
 
 
 def encode_store_request(message_id: int, sop_class_uid: str, sop_instance_uid: str) -> bytes:

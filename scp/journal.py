@@ -18,16 +18,18 @@ The tables and statements are in `journal_schema`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import sqlite3
 import threading
 import time
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 from urllib.parse import quote
 
 import sqlalchemy as sa
+from sqlalchemy.pool import QueuePool
 
 from scp import journal_schema as sql
 from scp.errors import JournalError, OutOfSpace, ScpError
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 
     from scp.instance import NewInstance
 
+FILE_NAME: Final = "journal.sqlite3"
+"""The journal's name in the data folder."""
 APPLICATION_ID: Final = 0x414E4F44
 """PRAGMA application_id: `ANOD`."""
 CHECKPOINT_PAGES: Final = 8192
@@ -148,6 +152,7 @@ class _Writer:
 
     def close(self) -> None:
         self.core.close()
+        self.core.engine.dispose()
 
     def _synchronous(self, *, durable: bool) -> None:
         if durable is not self._durable:
@@ -159,40 +164,49 @@ class _Writer:
 
 
 class Journal:
-    """The journal of one node, safe for use by many threads.
-
-    Args of the constructor:
-        path: The database; its folder exists. It is made if absent and not `read_only`.
-        wall: The clock of the timestamps, seconds since 1970.
-        read_only: Only look, as the command line does; the node may be running.
-    """
+    """The journal of one node, safe for use by many threads."""
 
     def __init__(
-        self, path: Path, *, wall: Callable[[], float] = time.time, read_only: bool = False
+        self, path: Path, *, wall: Callable[[], float] = time.time, existing: bool = False
     ) -> None:
         """Open the journal and bring its schema into being.
 
+        Args:
+            path: The database, in a folder that exists; made if absent.
+            wall: The clock of the timestamps, seconds since 1970.
+            existing: Only look, until something is to be written; the node may be running.
+
         Raises:
-            JournalError: It cannot be opened, is no journal, or is of a newer version.
+            JournalError: It cannot be opened, is no journal, or is of another version.
         """
         self.fatal = threading.Event()
         """Set when a sync of the database has failed: stop the node and start it again."""
+        self._path = path
         self._wall = wall
+        self._opening = threading.Lock()
         self._writer: _Writer | None = None
-        if not read_only:
-            self._writer = self._open_writer(path)
+        self._queue = CommitQueue(self._commit)
+        if not existing:
+            self._writer = self._open_writer()
         elif not path.exists():
-            raise JournalError("there is no journal yet: nothing was received")
-        self._reader = _engine(path, "ro", sa.pool.QueuePool)
+            raise JournalError("there is no journal yet: the node has not been started here")
+        self._reader = _engine(path, "ro")
         with self._translated():
             self._check_version()
-        self._queue = CommitQueue(self._commit)
+
+    @classmethod
+    def existing(cls, data: Path) -> Self:
+        """The journal of the node whose data folder this is, running or not.
+
+        Raises:
+            JournalError: There is none, or it cannot be opened.
+        """
+        return cls(data / FILE_NAME, existing=True)
 
     def close(self) -> None:
         """Close every connection; the journal cannot be used any more."""
         if self._writer is not None:
             self._writer.close()
-            self._writer.core.engine.dispose()
         self._reader.dispose()
 
     def checkpoint(self) -> None:
@@ -203,7 +217,7 @@ class Journal:
         Raises:
             JournalError: It cannot be done.
         """
-        with self._translated(), self._writer_engine().connect() as connection:
+        with self._translated(), self._for_writing().core.engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     # ---- receiving
@@ -408,9 +422,15 @@ class Journal:
             last_outcome=outcome,
         )
 
-    def _open_writer(self, path: Path) -> _Writer:
+    def _for_writing(self) -> _Writer:
+        with self._opening:
+            if self._writer is None:
+                self._writer = self._open_writer()
+            return self._writer
+
+    def _open_writer(self) -> _Writer:
         with self._translated():
-            writer = _Writer(_engine(path, "rwc", sa.pool.QueuePool))
+            writer = _Writer(_engine(self._path, "rwc"))
             try:
                 _prepare(writer)
             except BaseException:
@@ -424,11 +444,6 @@ class Journal:
         if found != sql.SCHEMA_VERSION:
             raise JournalError(_version_sentence(found))
 
-    def _writer_engine(self) -> sa.Engine:
-        if self._writer is None:
-            raise JournalError("the journal is open for reading only")
-        return self._writer.core.engine
-
     def _rows(
         self, statement: sa.Select[Any], values: dict[str, Any] | None = None
     ) -> Sequence[sa.Row[Any]]:
@@ -436,8 +451,6 @@ class Journal:
             return connection.execute(statement, values or {}).all()
 
     def _write(self, work: Callable[[_Writer], T], *, durable: bool) -> T:
-        if self._writer is None:
-            raise JournalError("the journal is open for reading only")
         return self._queue.run(Ticket(work, durable=durable))
 
     def _commit(self, batch: list[Ticket[_Writer, Any]]) -> None:
@@ -454,9 +467,9 @@ class Journal:
                 ticket.error = error
 
     def _transaction(self, batch: list[Ticket[_Writer, Any]]) -> None:
-        if self._writer is None or self.fatal.is_set():
+        if self.fatal.is_set():
             raise JournalError("the disk has failed: nothing is written until the node restarts")
-        self._writer.transaction(batch)
+        self._for_writing().transaction(batch)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -555,10 +568,10 @@ def _count(writer: _Writer, statement: sa.Update, values: dict[str, Any]) -> int
 # ---------------------------------------------------------------------------- opening
 
 
-def _engine(path: Path, mode: str, pool: type[sa.Pool]) -> sa.Engine:
+def _engine(path: Path, mode: str) -> sa.Engine:
     """An engine whose connections are set up for this journal; `mode` is SQLite's, ro or rwc."""
     uri = f"file:{quote(str(path))}?mode={mode}"
-    settings = ["PRAGMA query_only=ON"] if mode == "ro" else list(_SETTINGS)
+    settings = ("PRAGMA query_only=ON",) if mode == "ro" else _SETTINGS
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=BUSY_S)
@@ -568,8 +581,10 @@ def _engine(path: Path, mode: str, pool: type[sa.Pool]) -> sa.Engine:
 
     if mode != "ro":
         # SQLite gives its companion files the mode of the database: make that 0600 first.
-        path.touch(mode=0o600)
-    return sa.create_engine("sqlite://", creator=connect, poolclass=pool, hide_parameters=True)
+        _make_private(path)
+    return sa.create_engine(
+        "sqlite://", creator=connect, poolclass=QueuePool, hide_parameters=True
+    )
 
 
 _SETTINGS: Final = (
@@ -579,6 +594,14 @@ _SETTINGS: Final = (
     f"PRAGMA journal_size_limit={2 * CHECKPOINT_PAGES * 4096}",
     "PRAGMA foreign_keys=ON",
 )
+
+
+def _make_private(path: Path) -> None:
+    try:
+        path.touch(mode=0o600)
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, "unknown error")
+        raise JournalError(f"the journal cannot be made or opened for writing ({code})") from None
 
 
 def _prepare(writer: _Writer) -> None:

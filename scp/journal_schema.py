@@ -121,6 +121,7 @@ class Hot:
         self._pick = itemgetter(*order)
 
     def run(self, connection: sqlite3.Connection, values: dict[str, Any]) -> sqlite3.Cursor:
+        """Run it with values by column or bind name; more than are needed do no harm."""
         return connection.execute(self._sql, self._pick(values))
 
 

@@ -31,7 +31,8 @@ class Limits:
         linger_s: how long to wait for the peer to close after the last word.
         request_bytes: length of an A-ASSOCIATE-RQ. 128 presentation contexts with 45
             transfer syntaxes each take about 170 KiB.
-        pdu_bytes: Maximum Length Received that is announced and enforced (PS3.8 D.1).
+        pdu_bytes: Maximum Length Received that is announced (PS3.8 D.1) and enforced, but
+            for the six bytes that some senders count otherwise.
         control_bytes: length of any other PDU.
         command_bytes: length of a command set, with 6 bytes for each of its fragments.
         message_bytes: length of a data set, with 6 bytes for each of its fragments.
@@ -57,9 +58,14 @@ class Limits:
     rate_window_s: float = 30.0
 
     @property
+    def data_bytes(self) -> int:
+        """The longest body of a P-DATA-TF PDU that is taken."""
+        return self.pdu_bytes + 6
+
+    @property
     def longest_pdu_bytes(self) -> int:
         """The longest body of a PDU of any kind."""
-        return max(self.request_bytes, self.pdu_bytes, self.control_bytes)
+        return max(self.request_bytes, self.data_bytes, self.control_bytes)
 
 
 class RateFloor:

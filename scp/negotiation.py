@@ -208,7 +208,7 @@ def decode_titles(body: memoryview) -> Titles:
 def _title(padded: bytes) -> tuple[str, bool]:
     text = padded.decode("latin-1").strip("\0 ")
     shown = printable(text, len(text))
-    return shown, bool(text) and shown == text and "\\" not in text
+    return shown, bool(text) and shown == text
 
 
 def decode_request(body: memoryview) -> Proposal:

@@ -12,6 +12,7 @@ Source: sd_notify(3), sd_listen_fds(3).
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ class ServiceManager:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
                 # Blocking here would let a stuck manager stop the node.
-                channel.setblocking(False)
+                channel.settimeout(0)
                 channel.sendto("\n".join(lines).encode(), address)
         except (OSError, ValueError):
             return False
@@ -140,7 +141,7 @@ def _listening(fd: int, name: str) -> socket.socket:
         adopted = socket.socket(fileno=fd)
     except OSError as error:
         raise ActivationError(f"descriptor {fd} ({name}) is not an open socket") from error
-    adopted.set_inheritable(False)
+    os.set_inheritable(fd, False)  # noqa: FBT003 - the call has no keyword
     if (
         adopted.family not in (socket.AF_INET, socket.AF_INET6)
         or adopted.type != socket.SOCK_STREAM
@@ -149,7 +150,7 @@ def _listening(fd: int, name: str) -> socket.socket:
         adopted.detach()
         raise ActivationError(f"descriptor {fd} ({name}) is not a listening TCP socket")
     # systemd passes non-blocking sockets when a unit asks for it; the listener blocks.
-    adopted.setblocking(True)
+    adopted.settimeout(None)
     return adopted
 
 

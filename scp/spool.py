@@ -2,12 +2,13 @@
 
 The promise, in the order in which a reviewer can hold the code to it:
 
-1. Only bytes that came out of de-identification are written here, and a file is opened at the
+1. Only bytes that came out of de-identification are written here, and a file is taken at the
    first of them: a refused instance touches no disk.
-2. A file is created under its final name (O_EXCL, 0600), which is random and ours: nothing from
-   the wire becomes part of a path. There is no temporary name and no rename.
-3. `Draft.seal` returns after the file and its folder are synced. Folders made on the way were
-   synced into their parents before the first file was written in them.
+2. A file is made under its final name (O_EXCL, 0600), which is random and ours: nothing from the
+   wire becomes part of a path. There is no temporary name and no rename.
+3. `Draft.seal` returns after the file is synced. Its entry in its folder was synced before it
+   was written: files are made empty, a few at a time, which costs one sync of the folder for all
+   of them. A folder is synced into its parent before a file is made in it.
 4. Only then may the journal name the file, and only then is it acknowledged. A file that no row
    names was never acknowledged: `recover` deletes it. Recovery runs before anything listens.
 5. Every failure unlinks the file. An unlink is not synced: what a crash brings back has no row.
@@ -15,7 +16,7 @@ The promise, in the order in which a reviewer can hold the code to it:
    to note deliveries, which is what makes room again.
 7. An error of fsync or close is final (`fatal` is set, nothing is accepted any more): the kernel
    may have dropped the pages, and a second fsync would report success. Restart to go on.
-8. One node per folder: `recover` takes a lock, and holds it until the process ends.
+8. One node per folder: `recover` takes a lock, and holds it until `close`.
 9. An instance is read back in pieces, never as a whole, and its digest can be checked first.
 """
 
@@ -42,8 +43,9 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".dcm"
 PIECE_BYTES: Final = 1 << 18
 """How much of a file is read at once: bounds the memory of a delivery."""
-SHARD_FILES: Final = 4096
-"""Files written into one folder before another is chosen: neighbours share its sync."""
+BATCH_FILES: Final = 32
+"""Files made at once, at most. The first batch is one file and each is twice the one before, so
+that a quiet node keeps no empty files."""
 RESERVE_BYTES: Final = 64 << 20
 """Free space never used for instances: room for the journal and the log."""
 IOV_MAX: Final = 1024
@@ -57,8 +59,11 @@ class FileSystem(Protocol):
     def make_folder(self, path: Path) -> bool:
         """Create a folder (0700); False if it is there already."""
 
-    def create(self, path: Path) -> int:
-        """Create a file (0600) that must not exist; the descriptor is for writing."""
+    def create(self, path: Path) -> None:
+        """Create an empty file (0600) that must not exist."""
+
+    def open_to_write(self, path: Path) -> int:
+        """Open a file in order to fill it, without following a link."""
 
     def open(self, path: Path) -> int:
         """Open a file for reading, without following a link."""
@@ -90,8 +95,8 @@ class FileSystem(Protocol):
     def free_bytes(self, path: Path) -> int:
         """What an ordinary process may still write on this disk."""
 
-    def lock(self, path: Path) -> None:
-        """Lock a file, which is made if absent, for the life of the process."""
+    def lock(self, path: Path) -> int:
+        """Lock a file, which is made if absent, until the descriptor is closed."""
 
 
 class Disk:
@@ -105,9 +110,13 @@ class Disk:
             return False
         return True
 
-    def create(self, path: Path) -> int:
-        """Create a file (0600) that must not exist; the descriptor is for writing."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    def create(self, path: Path) -> None:
+        """Create an empty file (0600) that must not exist."""
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+    def open_to_write(self, path: Path) -> int:
+        """Open a file in order to fill it, without following a link."""
+        return os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
     def open(self, path: Path) -> int:
         """Open a file for reading, without following a link."""
@@ -150,14 +159,15 @@ class Disk:
         stat = os.statvfs(path)
         return stat.f_bavail * stat.f_frsize
 
-    def lock(self, path: Path) -> None:
-        """Lock a file, which is made if absent, for the life of the process."""
+    def lock(self, path: Path) -> int:
+        """Lock a file, which is made if absent, until the descriptor is closed."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
             raise
+        return descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,37 +181,6 @@ class Recovery:
 
     deleted: int
     missing: tuple[str, ...]
-
-
-class _Folder:
-    """One folder whose syncs are shared by everybody who waits for one."""
-
-    def __init__(self, path: Path, files: FileSystem) -> None:
-        self.path = path
-        self.uses = 0
-        self._files = files
-        self._descriptor = files.open_folder(path)
-        self._counter = threading.Lock()
-        self._turn = threading.Lock()
-        self._asked = 0
-        self._synced = 0
-
-    def __del__(self) -> None:
-        self._files.close(self._descriptor)
-
-    def sync(self) -> None:
-        """Sync, or find that a sync which began after this call was made is done."""
-        with self._counter:
-            self._asked += 1
-            mine = self._asked
-        with self._turn:
-            if self._synced >= mine:
-                return
-            # Whoever asked before this line has created its file before the sync begins.
-            with self._counter:
-                asked = self._asked
-            self._files.sync(self._descriptor)
-            self._synced = asked
 
 
 class _Root:
@@ -220,18 +199,28 @@ class _Root:
         self._random_bytes = random_bytes
         self._reserve_bytes = reserve_bytes
         self._lock = threading.Lock()
-        self._shard: _Folder | None = None
+        self._blank: list[str] = []
+        self._batch_files = 1
 
-    def create(self) -> tuple[int, str, _Folder]:
-        """A new file under its final name: its descriptor, its name and its folder."""
+    def take(self) -> tuple[int, str]:
+        """An empty file whose name is durable: a descriptor to fill it with, and the name."""
         if self.fatal.is_set():
             raise SpoolError("the disk has failed: nothing is accepted until the node restarts")
         with _translated("a file cannot be created"):
             if self.files.free_bytes(self.path) < self._reserve_bytes:
                 raise OutOfSpace("less is free on the disk than the node keeps in reserve")
-            folder = self._current_shard()
-            name = f"{folder.path.name}/{self._random_bytes(15).hex()}{SUFFIX}"
-            return self.files.create(self.path / name), name, folder
+            with self._lock:
+                if not self._blank:
+                    self._blank = self._make_batch()
+                name = self._blank.pop()
+            return self.files.open_to_write(self.path / name), name
+
+    def remove_blanks(self) -> None:
+        """Remove the empty files that nobody took."""
+        with self._lock:
+            names, self._blank = self._blank, []
+        for name in names:
+            self.remove(name)
 
     def make_folder(self, path: Path) -> None:
         """Make a folder and those above it, each synced into its parent."""
@@ -267,14 +256,24 @@ class _Root:
             except FileNotFoundError:
                 return
 
-    def _current_shard(self) -> _Folder:
-        with self._lock:
-            if self._shard is None or self._shard.uses >= SHARD_FILES:
-                path = self.path / self._random_bytes(1).hex()
-                self.make_folder(path)
-                self._shard = _Folder(path, self.files)
-            self._shard.uses += 1
-            return self._shard
+    def _make_batch(self) -> list[str]:
+        """Some empty files in one folder, with one sync of that folder."""
+        shard = self._random_bytes(1).hex()
+        self.make_folder(self.path / shard)
+        made: list[str] = []
+        try:
+            for _ in range(self._batch_files):
+                name = f"{shard}/{self._random_bytes(15).hex()}{SUFFIX}"
+                self.files.create(self.path / name)
+                made.append(name)
+            self.sync_folder(self.path / shard)
+        except OSError:
+            self._batch_files = 1
+            for name in made:
+                self.remove(name)
+            raise
+        self._batch_files = min(2 * self._batch_files, BATCH_FILES)
+        return made
 
 
 class Spool:
@@ -304,6 +303,7 @@ class Spool:
         """
         self._files = files if files is not None else Disk()
         self._data = data
+        self._locked: int | None = None
         self._root = _Root(data / "instances", self._files, random_bytes, reserve_bytes)
         with _translated("the data folder cannot be made"):
             self._root.make_folder(self._root.path)
@@ -329,7 +329,7 @@ class Spool:
         """
         with _translated("a file of the data folder cannot be made"):
             if name not in self._files.names(self._data):
-                self._files.close(self._files.create(self._data / name))
+                self._files.create(self._data / name)
                 self._root.sync_folder(self._data)
         return self._data / name
 
@@ -343,7 +343,7 @@ class Spool:
             SpoolError: Another node uses the folder, or it cannot be read.
         """
         with _translated("the data folder is in use by another node, or cannot be locked"):
-            self._files.lock(self._data / ".lock")
+            self._locked = self._files.lock(self._data / ".lock")
         deleted = 0
         missing: list[str] = []
         with _translated("the data folder cannot be put in order"):
@@ -357,6 +357,17 @@ class Spool:
                 deleted += len(found - rows)
                 missing.extend(sorted(rows - found))
         return Recovery(deleted, tuple(missing))
+
+    def close(self) -> None:
+        """Leave a tidy folder, and let another node have it; no draft is open any more.
+
+        Raises:
+            SpoolError: An empty file cannot be removed; the next start does.
+        """
+        self._root.remove_blanks()
+        locked, self._locked = self._locked, None
+        if locked is not None:
+            self._files.close(locked)
 
     def read(self, file: StoredFile, offset: int = 0) -> Iterator[bytes]:
         """Read a file from `offset` to its end, piece by piece.
@@ -405,12 +416,11 @@ class Draft:
     Exactly one of these ends it: `keep` after the journal named the file, or `discard`.
     """
 
-    __slots__ = ("_descriptor", "_digest", "_folder", "_name", "_root", "_size")
+    __slots__ = ("_descriptor", "_digest", "_name", "_root", "_size")
 
     def __init__(self, root: _Root) -> None:
         self._root = root
         self._descriptor: int | None = None
-        self._folder: _Folder | None = None
         self._name = ""
         self._size = 0
         self._digest = hashlib.sha256()
@@ -426,7 +436,7 @@ class Draft:
         if not waiting:
             return
         if self._descriptor is None:
-            self._descriptor, self._name, self._folder = self._root.create()
+            self._descriptor, self._name = self._root.take()
         for buffer in waiting:
             self._digest.update(buffer)
             self._size += len(buffer)
@@ -434,13 +444,13 @@ class Draft:
             _write_all(self._root.files, self._descriptor, waiting)
 
     def seal(self) -> StoredFile:
-        """Make the bytes durable: file, then folder.
+        """Make the bytes durable.
 
         Raises:
             OutOfSpace: The disk is full.
             SpoolError: Nothing was written, or the disk failed. Either way: `discard`.
         """
-        if self._descriptor is None or self._folder is None:
+        if self._descriptor is None:
             raise SpoolError("an instance without bytes cannot be stored")
         descriptor, files = self._descriptor, self._root.files
         with _translated("a file cannot be synced"):
@@ -448,7 +458,6 @@ class Draft:
             # After a close that failed the descriptor is gone all the same: never close it again.
             self._descriptor = None
             self._root.sync(lambda: files.close(descriptor))
-            self._root.sync(self._folder.sync)
         return StoredFile(self._name, self._size, self._digest.hexdigest())
 
     def keep(self) -> None:

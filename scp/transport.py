@@ -210,7 +210,7 @@ class Association:
             self._node.events,
         )
         self._wire.caps = {
-            wire.P_DATA_TF: limits.pdu_bytes,
+            wire.P_DATA_TF: limits.data_bytes,
             wire.RELEASE_RQ: limits.control_bytes,
             wire.ABORT: limits.control_bytes,
         }

@@ -5,6 +5,7 @@ Everything is asked of the public names of `rules` only.
 
 from __future__ import annotations
 
+import logging
 import signal
 import warnings
 from contextlib import contextmanager
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from rules.schema import Profile
 
 from rules import Deidentifier, Mark, Pseudonyms, compile_plan
+from rules.schema import Profile
 from tests import encoded, reference
 
 if TYPE_CHECKING:
@@ -149,6 +150,30 @@ def irregularity(dataset: bytes, transfer_syntax: str) -> str:
     except encoded.Irregular as reason:
         return str(reason)
     return ""
+
+
+class _Lines(logging.Handler):
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(logging.NOTSET)
+        self.lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep what would have been written."""
+        self.lines.append(record.getMessage())
+
+
+@contextmanager
+def logged() -> Iterator[list[str]]:
+    """The lines that any logger takes while this lasts, pydicom's above all."""
+    lines: list[str] = []
+    handler = _Lines(lines)
+    for logger in (logging.getLogger(), logging.getLogger("pydicom")):
+        logger.addHandler(handler)
+    try:
+        yield lines
+    finally:
+        for logger in (logging.getLogger(), logging.getLogger("pydicom")):
+            logger.removeHandler(handler)
 
 
 @contextmanager

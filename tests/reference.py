@@ -178,8 +178,10 @@ class Rewriter:
         return self.kept(parent, original)
 
     def new_leaf(self, parent: Dataset, original: RawDataElement, code: str) -> RawDataElement:
-        """The element with its new value, under the VR that it had."""
+        """The element with its new value, under the VR that it had; never as UN of a known one."""
         tag, vr = original.tag, vr_of(original)
+        if vr == "UN":
+            vr = vr_in_dictionary(tag) or "UN"
         if code == "Z":
             return raw(tag, vr, b"")
         if code == "U" or vr == "UI":
@@ -428,10 +430,10 @@ def _encoded(element: DataElement | RawDataElement) -> bytes:
         value = element.value or b""
         turned = element.tag == PIXEL_REPRESENTATION and not element.is_little_endian
         return swapped(value, "US") if turned else value
-    values = element.value if isinstance(element.value, MultiValue) else [element.value]
+    values = [element.value] if isinstance(element.value, str | int) else element.value or []
     if element.tag == PIXEL_REPRESENTATION:
-        return b"".join(struct.pack("<H", number) for number in values if number is not None)
-    return even("\\".join(text or "" for text in values))
+        return b"".join(struct.pack("<H", number) for number in values)
+    return even("\\".join(values))
 
 
 def differences(

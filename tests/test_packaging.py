@@ -118,7 +118,8 @@ def test_the_version_is_written_once() -> None:
 def test_a_lock_holds_names_versions_and_hashes_only(lock: str) -> None:
     """No address of an index, no path and no host: it installs from whatever index is near."""
     requirement = re.compile(
-        r"[a-z0-9][a-z0-9.\-]*(\[[a-z,]+\])?==[0-9][0-9A-Za-z.+!]*( ; [a-z_'\"0-9A-Z.<>=!() ]+)? \\"
+        r"[a-z0-9][a-z0-9.\-]*(\[[a-z,]+\])?==[0-9][0-9A-Za-z.+!]*"
+        r"( ; [a-z_'\"0-9A-Z.<>=!() ]+)? \\"
     )
     digest = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
     lines = (ROOT / lock).read_text("utf-8").splitlines()
@@ -133,7 +134,9 @@ def test_the_locks_agree() -> None:
         for lock in LOCKS
     ]
 
-    differing = {name for name in pins[0].keys() & pins[1].keys() if pins[0][name] != pins[1][name]}
+    differing = {
+        name for name in pins[0].keys() & pins[1].keys() if pins[0][name] != pins[1][name]
+    }
     assert differing == set()
 
 

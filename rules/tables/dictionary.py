@@ -13,7 +13,7 @@ from pydicom.datadict import (
     dictionary_VR,
     repeater_has_tag,
 )
-from pydicom.uid import UID_dictionary
+from pydicom.uid import UID_dictionary  # type: ignore[attr-defined]  # not re-exported by name
 
 # Callers ask with tags of the wire, so the answers that are remembered are bounded.
 _REMEMBERED = 1 << 15

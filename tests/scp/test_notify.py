@@ -66,7 +66,7 @@ def test_an_abstract_address_is_reached() -> None:
 
 
 def test_reloading_carries_the_monotonic_clock(manager: socket.socket) -> None:
-    """systemd pairs RELOADING with the READY that follows by this clock."""
+    """RELOADING is paired by systemd with the READY that follows by this clock."""
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
     ServiceManager(manager.getsockname()).reloading("reading rules")
     after = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000

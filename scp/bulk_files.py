@@ -1,0 +1,99 @@
+"""De-identifies a folder into another: the rules of a profile, without a network.
+
+A result is named by its new UIDs, so that no name of the originals survives. It is written
+beside its final name and renamed when whole; what is refused leaves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rules import Deidentifier, Plan, Pseudonyms, RulesError, compile_plan
+from scp.errors import ScpError
+from scp.part10 import open_part10
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from rules.schema import Profile
+
+_FILES_AT_A_TIME = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one file: where its result lies, or why there is none."""
+
+    source: Path
+    result: Path | None
+    refusal: str = ""
+
+
+def deidentify_files(
+    sources: Sequence[Path], target: Path, profile: Profile, key: bytes, processes: int | None
+) -> Iterator[Done]:
+    """De-identify files in parallel.
+
+    Args:
+        sources: Part 10 files.
+        target: The folder of the results; made if absent.
+        profile: Whose rules apply.
+        key: Of the pseudonyms.
+        processes: How many at once; None for one per processor.
+
+    Yields:
+        One outcome for each file, in order.
+    """
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with ProcessPoolExecutor(
+        processes, initializer=_begin, initargs=(profile, key, target)
+    ) as pool:
+        yield from pool.map(_deidentify_one, sources, chunksize=_FILES_AT_A_TIME)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    plan: Plan
+    pseudonyms: Pseudonyms
+    target: Path
+
+
+_work: list[_Work] = []
+"""Of this worker process; a plan is compiled where it is used, it does not travel."""
+
+
+def _begin(profile: Profile, key: bytes, target: Path) -> None:
+    _work[:] = [_Work(compile_plan(profile), Pseudonyms(key), target)]
+
+
+def _deidentify_one(source: Path) -> Done:
+    work = _work[0]
+    draft = work.target / f".{os.getpid()}.part"
+    try:
+        return Done(source, _written(source, draft, work))
+    except (RulesError, ScpError) as refusal:
+        return Done(source, None, str(refusal))
+    except OSError as error:
+        return Done(source, None, error.strerror or type(error).__name__)
+    finally:
+        with suppress(FileNotFoundError):
+            draft.unlink()
+
+
+def _written(source: Path, draft: Path, work: _Work) -> Path:
+    file = open_part10(source)
+    engine = Deidentifier(work.plan, work.pseudonyms, file.transfer_syntax_uid)
+    with draft.open("wb") as out:
+        for chunk in file.chunks():
+            out.writelines(engine.feed(chunk))
+        last, report = engine.finish()
+        out.writelines(last)
+    folder = work.target / (report.study_instance_uid or "no-study")
+    folder /= report.series_instance_uid or "no-series"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return draft.rename(folder / f"{report.sop_instance_uid}.dcm")
