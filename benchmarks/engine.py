@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pydicom
 
 from benchmarks import instances
+from rules import Deidentifier, Pseudonyms, compile_plan
+from rules.schema import ready_made
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,28 +62,27 @@ def run(*, rounds: int, repeats: int) -> tuple[list[Timed], list[str]]:
 
 
 def _contenders(encoded: bytes, file: bytes) -> tuple[dict[str, Callable[[], bytes]], list[str]]:
-    contenders: dict[str, Callable[[], bytes]] = {"pydicom read + write": lambda: _pydicom(file)}
+    contenders: dict[str, Callable[[], bytes]] = {
+        "Anonode": _anonode(encoded, len(encoded)),
+        "Anonode, in fragments of 16 KiB": _anonode(encoded, _FRAGMENT),
+        "pydicom read + write": lambda: _pydicom(file),
+    }
     missing: list[str] = []
-    makers: tuple[tuple[str, str, Callable[[], Callable[[], bytes]]], ...] = (
-        ("Anonode", "rules", lambda: _anonode(encoded, len(encoded))),
-        ("Anonode, in fragments of 16 KiB", "rules", lambda: _anonode(encoded, _FRAGMENT)),
-        ("dcmanon (Rust)", "dcmanon", lambda: _dcmanon(file)),
-        ("dicom-anonymizer", "dicomanonymizer", lambda: _dicom_anonymizer(file)),
-        ("dicognito", "dicognito", lambda: _dicognito(file)),
+    rivals = (
+        ("dcmanon (Rust)", "dcmanon", _dcmanon),
+        ("dicom-anonymizer", "dicomanonymizer", _dicom_anonymizer),
+        ("dicognito", "dicognito", _dicognito),
     )
-    for name, module, make in makers:
+    for name, module, make in rivals:
         if importlib.util.find_spec(module) is None:
             missing.append(name)
         else:
-            contenders[name] = make()
+            contenders[name] = make(file)
     return contenders, missing
 
 
 def _anonode(encoded: bytes, fragment: int) -> Callable[[], bytes]:
-    from rules import Deidentifier, Pseudonyms, compile_plan, load_profiles  # noqa: PLC0415
-
-    text = "version: 1\nprofiles:\n  bench:\n    Base: basic\n"
-    plan = compile_plan(load_profiles(text, "bench.yaml")["bench"])
+    plan = compile_plan(ready_made("basic"))
     pseudonyms = Pseudonyms(_KEY)
 
     def once() -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.charset import decode_bytes, python_encoding
 
 from rules.operators import DESCEND, KEEP, plain
 from rules.tables.dictionary import keyword_of, vr_of
@@ -147,5 +147,12 @@ def report(root: Root | None, counts: Mapping[str, int], transfer_syntax_uid: st
 def _decoded(value: bytes, charsets: str) -> str:
     if value.isascii() and b"\x1b" not in value:
         return value.decode("ascii").strip(" \0")
-    encodings = convert_encodings(charsets.split("\\") if charsets else [])
-    return decode_bytes(value, encodings, _TEXT_DELIMITERS).strip(" \0")
+    return decode_bytes(value, _encodings(charsets), _TEXT_DELIMITERS).strip(" \0")
+
+
+def _encodings(charsets: str) -> list[str]:
+    """Codecs of the defined terms; an undefined one is passed over, pydicom would log it."""
+    terms = [term.strip() for term in charsets.split("\\")]
+    return [python_encoding[term] for term in terms if term in python_encoding] or [
+        python_encoding[""]
+    ]
