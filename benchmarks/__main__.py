@@ -60,12 +60,18 @@ def main() -> None:
     parser.add_argument(
         "--output", type=Path, help="where the JSON goes (benchmarks/results.json)"
     )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("/var/tmp"),  # noqa: S108 - a folder of its own is made in it
+        help="on the disk to measure; /var/tmp, because /tmp may be memory, where syncing is free",
+    )
     given = parser.parse_args()
     short = given.quick or given.part == "quick"
     wanted = list(_PARTS) if given.part in {"all", "quick"} else [given.part]
     servers = _servers(set(given.without))
-    results: dict[str, Any] = {"machine": report.machine(), "quick": short}
-    with tempfile.TemporaryDirectory(prefix="anonode-bench-") as folder:
+    results: dict[str, Any] = {"machine": report.machine(given.folder), "quick": short}
+    with tempfile.TemporaryDirectory(prefix="anonode-bench-", dir=given.folder) as folder:
         run = Run(servers, QUICK if short else FULL, Path(folder))
         for name in wanted:
             results[name] = _PARTS[name](run)

@@ -1,8 +1,9 @@
 """Rounds of every server in turn, so that a busy moment of the machine meets them all alike.
 
 What the servers write stays in the run's folder until the run ends (some gigabytes): ext4 passes
-over inodes that were freed within the last minute, one by one, and a run that cleans up behind
-each measurement makes the creation of files ten times as dear in the next.
+over inodes that were freed within the last minutes, one by one, and a run that cleans up behind
+each measurement makes the creation of files ten times as dear in the next (measured: 0.2 ms
+instead of 0.02 ms of CPU). For the same reason two runs should be some minutes apart.
 """
 
 from __future__ import annotations
@@ -125,7 +126,20 @@ def raw(
                 one = _round(target, side, count // associations, associations)
                 if number:
                     _add(measured, one)
+                _flush(target.folder)
     return results
+
+
+def _flush(folder: Path) -> None:
+    """Leave no debt to the next server: what one did not sync, another one's sync would write.
+
+    The cached pages are given back, or a run would measure how the machine finds new memory.
+    """
+    os.sync()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +197,9 @@ def stock_sender(
             for number in range(count):
                 uid = instances.instance_uid(batch, 0, number)
                 (sent / f"{number}").write_bytes(instances.with_uid(file, uid))
+            _flush(sent)
             _add(measured, _storescu(target, sent, count))
+            _flush(target.folder)
     return results
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -94,10 +93,14 @@ def large(measured: Sequence[Large]) -> str:
     )
 
 
-def machine() -> dict[str, str]:
-    """What the figures depend on; nothing that names the machine."""
+def machine(folder: Path) -> dict[str, str]:
+    """What the figures depend on; nothing that names the machine.
+
+    Args:
+        folder: On the disk that is written to.
+    """
     found = subprocess.run(
-        ["stat", "--file-system", "--format=%T", tempfile.gettempdir()],  # noqa: S607
+        ["stat", "--file-system", "--format=%T", str(folder)],  # noqa: S607
         capture_output=True,
         text=True,
         check=False,

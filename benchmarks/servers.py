@@ -61,6 +61,7 @@ class Running:
     server: Server
     pid: int
     port: int
+    folder: Path
 
 
 def _program(name: str) -> str | None:
@@ -160,8 +161,9 @@ def running(server: Server, folder: Path) -> Iterator[Running]:
             start_new_session=True,
         )
         try:
-            _wait_ready(process, Running(server, process.pid, port), Path(log.name))
-            yield Running(server, process.pid, port)
+            started = Running(server, process.pid, port, own)
+            _wait_ready(process, started, Path(log.name))
+            yield started
         finally:
             _end(process)
 

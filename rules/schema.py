@@ -198,6 +198,10 @@ class Problems:
         """Note a problem, unless this place has one."""
         self._by_mark.setdefault(mark, Problem(mark, message))
 
+    def all(self) -> tuple[Problem, ...]:
+        """What was noted so far."""
+        return tuple(self._by_mark.values())
+
     def raise_any(self) -> None:
         """Raise if there is any.
 

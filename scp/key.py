@@ -20,7 +20,7 @@ from rules.pseudonyms import KEY_BYTES
 from scp.errors import KeyFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from scp.spool import FileSystem
 
 NAME = "key"
 
@@ -42,17 +42,26 @@ def load_key(data: Path) -> bytes | None:
     if handed_over:
         return _parsed(handed_over)
     path = data / NAME
-    if not path.exists():
-        return None
+    if not path.exists() or not path.stat().st_size:
+        return None  # an empty one was being made when the node died: nothing was keyed by it
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise KeyFileError(path, f"others may read it: chmod 600 {path}")
     return _parsed(path)
 
 
-def make_key(write: Callable[[str, bytes], None]) -> bytes:
-    """Make a key and hand it to `write(name, content)`, which must make it durable."""
+def make_key(path: Path, files: FileSystem) -> bytes:
+    """Make a key and write it, durably, into the empty file that `path` names.
+
+    Raises:
+        OSError: it cannot be written or synced.
+    """
     key = secrets.token_bytes(KEY_BYTES)
-    write(NAME, key.hex().encode() + b"\n")
+    descriptor = files.open_to_write(path)
+    try:
+        files.write(descriptor, [key.hex().encode() + b"\n"])
+        files.sync(descriptor)
+    finally:
+        files.close(descriptor)
     return key
 
 

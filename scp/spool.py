@@ -391,6 +391,8 @@ class Spool:
         Raises:
             SpoolError: It is there and cannot be read.
         """
+        if not file.name:
+            return False
         digest = hashlib.sha256()
         try:
             for piece in self.read(file):

@@ -11,7 +11,11 @@ import typer
 from rules import Pseudonyms, compile_plan
 from rules.pseudonyms import KEY_BYTES
 from scp.config import Config, embedded_default, load_config
-from scp.key import load_key
+from scp.errors import KeyFileError
+from scp.journal import FILE_NAME as JOURNAL_NAME
+from scp.key import NAME as KEY_NAME
+from scp.key import load_key, make_key
+from scp.spool import Disk, Spool
 
 if TYPE_CHECKING:
     from rules import Plan
@@ -19,9 +23,6 @@ if TYPE_CHECKING:
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="The configuration; config.yaml here if there is one."),
-]
-ConfigArgument = Annotated[
-    Path, typer.Argument(help="The configuration file.", show_default=True)
 ]
 _BESIDE = Path("config.yaml")
 
@@ -54,3 +55,18 @@ def pseudonyms_for_show(config: Config) -> tuple[Pseudonyms, bool]:
     """The node's own pseudonyms, or throw-away ones (and False) while it has no key."""
     key = load_key(config.node.data)
     return Pseudonyms(key or secrets.token_bytes(KEY_BYTES)), key is not None
+
+
+def key_for_good(config: Config) -> bytes:
+    """The node's key; a new one only where nothing was ever received under another.
+
+    Raises:
+        KeyFileError: it cannot be used, or is missing beside stored instances.
+    """
+    data = config.node.data
+    key = load_key(data)
+    if key is not None:
+        return key
+    if (data / JOURNAL_NAME).exists():
+        raise KeyFileError(data / KEY_NAME, "it is missing, but instances were received under it")
+    return make_key(Spool(data).private_file(KEY_NAME), Disk())
