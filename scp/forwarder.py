@@ -33,7 +33,7 @@ from scp.journal import DestinationNote, Settlement
 from scp.status import Verdict, judge_error, judge_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from scp.instance import DueDelivery
@@ -187,30 +187,36 @@ def fit(deliveries: Sequence[DueDelivery], most: int) -> tuple[list[Context], li
     return contexts, [delivery for delivery in deliveries if delivery.context in contexts]
 
 
+def sweep(journal: Journal, spool: Spool, log: Log) -> None:
+    """Remove the files that are not to be stored and that nobody is owed any more.
+
+    Raises:
+        ScpError: It cannot be done now. A file that the journal has forgotten goes at the next
+            start at the latest.
+    """
+    while names := journal.sweep():
+        for name in names:
+            spool.remove(name)
+        log.info("instances swept", count=len(names))
+
+
 class _Leave(Exception):  # noqa: N818 - an order, not an error
     """The association cannot be used any more, and everything about it is settled."""
 
 
+@dataclass(slots=True)
 class _Pause:
     """Why and how long a destination is left alone; lives in one worker.
 
     Attributes:
         failures: Failed attempts since the destination last worked.
         until: Moment of the monotonic clock.
-        held: Whether the destination refuses this node.
         refused: The contexts that a hold is about; empty means everything.
     """
 
-    __slots__ = ("failures", "held", "refused", "until")
-
-    def __init__(self, failures: int) -> None:
-        self.failures = failures
-        self.until = -math.inf
-        self.held = False
-        self.refused: frozenset[Context] = frozenset()
-
-    def clear(self) -> None:
-        self.__init__(0)  # type: ignore[misc]
+    failures: int = 0
+    until: float = -math.inf
+    refused: frozenset[Context] = frozenset()
 
 
 class Worker:
@@ -263,7 +269,7 @@ class Worker:
         """
         left_s = self._pause.until - self._around.monotonic()
         if left_s > 0 and self._somebody_asks():
-            self._pause.clear()
+            self._pause = _Pause()
             left_s = 0.0
         if left_s > 0 and not self._pause.refused:
             return left_s
@@ -276,15 +282,8 @@ class Worker:
         if not batch:
             return left_s if left_s > 0 else self._idle_s()
         self._send(*fit(batch, self._policy.contexts))
-        self.sweep()
+        sweep(self._journal, self._spool, self._log)
         return 0.0
-
-    def sweep(self) -> None:
-        """Remove what is not to be stored and what nobody is owed any more."""
-        while names := self._journal.sweep():
-            for name in names:
-                self._spool.remove(name)
-            self._log.info("instances swept", count=len(names))
 
     def _safe_turn(self) -> float:
         failure: Exception | None = None
@@ -459,7 +458,6 @@ class Worker:
         self._pause_for(self._policy.cap_s, outcome, hold=True)
 
     def _pause_for(self, wait_s: float, outcome: str, *, hold: bool) -> None:
-        self._pause.held = hold
         if not hold:
             self._pause.refused = frozenset()
         self._pause.until = self._around.monotonic() + wait_s
@@ -477,7 +475,7 @@ class Worker:
     def _works(self) -> None:
         """It answered: whatever was against it is over."""
         if self._pause.failures:
-            self._pause.clear()
+            self._pause = _Pause()
             self._journal.note_destination(self.name, DestinationNote())
             self._log.info("a destination works again", destination=self.name)
 
@@ -517,6 +515,7 @@ class Forwarder:
         open_association: OpenAssociation,
         *,
         policy: Policy | None = None,
+        policies: Mapping[str, Policy] | None = None,
         surroundings: Surroundings | None = None,
         log: Log | None = None,
     ) -> None:
@@ -528,10 +527,12 @@ class Forwarder:
             destinations: Names, as in the configuration.
             open_association: Makes an association with one of them.
             policy: How patient to be.
+            policies: Where a destination asks for more patience, or less.
             surroundings: Clocks and chance.
             log: Where events go.
         """
         self._journal = journal
+        self._spool = spool
         self._log = log if log is not None else logs.log()
         self._workers = {
             name: Worker(
@@ -539,7 +540,7 @@ class Forwarder:
                 journal,
                 spool,
                 open_association,
-                policy or Policy(),
+                (policies or {}).get(name) or policy or Policy(),
                 surroundings or Surroundings(),
                 self._log,
             )
@@ -550,6 +551,7 @@ class Forwarder:
     def start(self) -> None:
         """Make due what a crash left as being sent, then start to deliver."""
         self._journal.give_back()
+        sweep(self._journal, self._spool, self._log)
         for line in self._journal.queue():
             if line.destination not in self._workers and line.state is DeliveryState.DUE:
                 self._log.warning(

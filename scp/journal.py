@@ -381,7 +381,8 @@ class Journal:
         if not rows:
             return None
         found = _instance(rows[0])
-        statement = sa.select(sql.deliveries).where(sql.deliveries.c.instance_id == found.id)
+        owed = sql.deliveries.c
+        statement = sa.select(sql.deliveries).where(owed.instance_id == found.id).order_by(owed.id)
         return replace(found, deliveries=tuple(_delivery(row) for row in self._rows(statement)))
 
     def queue(self) -> list[QueueLine]:

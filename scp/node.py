@@ -1,49 +1,62 @@
 """The node: builds everything, starts it in order, stops it in order.
 
-Start: key and profiles -> spool and journal recovered -> forwarders -> listener. Nothing
-listens before what an earlier life left behind is in order.
-Stop: listener drained -> forwarders finish their instance -> journal closed. What was
-acknowledged is on disk at every moment of this, so that stopping late or not at all loses
+Start: profiles compiled -> spool and journal recovered -> address bound -> forwarder ->
+listener. Nothing listens before what an earlier life left behind is in order.
+Stop: listener drained -> forwarder finishes the instance it is sending -> journal closed. What
+was acknowledged is on disk at every moment of this, so stopping late or not at all loses
 nothing.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rules import Deidentifier, Pseudonyms, compile_plan
 from rules import Limits as DatasetLimits
 from scp import __version__, logs
 from scp.config import RouteMiss
-from scp.errors import REJECTIONS
-from scp.forwarder import Forwarder
+from scp.forwarder import Forwarder, Policy
 from scp.ingest import Ingest
 from scp.journal import FILE_NAME, Journal
+from scp.limits import Limits
 from scp.listener import Listener
-from scp.sender import SenderAssociation
+from scp.sender import SenderAssociation, Timeouts
 from scp.spool import Spool
-from scp.transport import Accepted, AssociationRequest, Rejected
+from scp.transport import BAD_CALLED_AE, BAD_CALLING_AE, Accepted, AssociationRequest, Rejected
+from scp.wire import Signal
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-    from scp.config import Config, Destination, Route
+    from scp.config import Config, Destination
+    from scp.ingest import Route
     from scp.instance import StoreRequest
 
-_CALLING_NOT_RECOGNISED = Rejected(1, 1, 3)
-_CALLED_NOT_RECOGNISED = Rejected(1, 1, 7)
-_CHECKPOINT_EVERY_S = 5.0
+_CHECKPOINT_EVERY_S: Final = 5.0
+_FORWARDER_STOP_S: Final = 5.0
+_DAY_S: Final = 86400.0
+_REJECTIONS: Final = {
+    "calling": BAD_CALLING_AE,
+    "called": BAD_CALLED_AE,
+    # PS3.8 has no reason for an address; the calling AE title is not one of that address.
+    "address": BAD_CALLING_AE,
+}
 
 
 class Node:
-    """One node; start it once, stop it once."""
+    """One node; start it once, stop it once.
+
+    Attributes:
+        stopping: Set when the node is to stop; by a signal, or by itself after a failed sync.
+        failed: Whether it is to stop because a sync has failed.
+    """
 
     def __init__(
         self, config: Config, key: bytes, *, sockets: Sequence[socket.socket] = ()
     ) -> None:
-        """Compile the profiles, recover spool and journal, bind the sockets.
+        """Compile the profiles, recover what the disk holds, bind the address.
 
         Args:
             config: What the file says.
@@ -55,6 +68,159 @@ class Node:
             SpoolError, JournalError: the data folder cannot be used.
             OSError: the address cannot be bound.
         """
+        self.stopping = threading.Event()
+        self.failed = False
         self._config = config
+        self._log = logs.log()
         self._pseudonyms = Pseudonyms(key)
-        self._plans = {route.profile: None for route in config.routes}
+        used = sorted({route.profile for route in config.routes})
+        self._plans = {name: compile_plan(config.profiles[name]) for name in used}
+        self._spool = Spool(config.node.data)
+        self._journal = Journal(self._spool.private_file(FILE_NAME))
+        self._recover()
+        self._cut = Signal()
+        self._forwarder = self._make_forwarder()
+        self._ingest = Ingest(
+            self._spool, self._journal, self._deidentifier, wake=self._forwarder.wake
+        )
+        self._listeners = [self._listener(given) for given in sockets or [self._own_address]]
+        self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The TCP port of the first listener."""
+        return self._listeners[0].address[1]
+
+    @property
+    def addresses(self) -> str:
+        """Where it listens, for people."""
+        return ", ".join(f"{host}:{port}" for host, port in self._addresses())
+
+    def start(self) -> None:
+        """Begin to forward and to receive."""
+        self._warn_of_what_passes()
+        self._keeper.start()
+        self._forwarder.start()
+        for listener in self._listeners:
+            listener.start()
+        for _, port in self._addresses():
+            self._log.info("receiving", port=port, version=__version__)
+
+    def stop(self) -> bool:
+        """Drain, and end everything in bounded time.
+
+        Returns:
+            Whether every thread has ended; if not, only the end of the process ends it.
+        """
+        self.stopping.set()
+        stuck = sum(listener.stop(self._config.node.drain_s) for listener in self._listeners)
+        ended = self._forwarder.stop(_FORWARDER_STOP_S)
+        if not ended:
+            self._cut.set()
+            ended = self._forwarder.stop(_FORWARDER_STOP_S)
+        self._keeper.join(_FORWARDER_STOP_S)
+        clean = ended and not stuck and not self._keeper.is_alive()
+        if clean:
+            self._journal.close()
+            self._spool.close()
+        self._log.info("stopped", count=stuck)
+        return clean
+
+    # --- parts
+
+    def _recover(self) -> None:
+        found = self._spool.recover(self._journal.files)
+        if found.deleted:
+            self._log.info("unacknowledged files deleted", count=found.deleted)
+        if found.missing:
+            self._log.error("stored files are missing", count=len(found.missing))
+            self._journal.lose(found.missing, outcome="the stored file is missing")
+
+    def _make_forwarder(self) -> Forwarder:
+        destinations = self._config.destinations
+        policies = {name: _policy(destination) for name, destination in destinations.items()}
+        return Forwarder(
+            self._journal, self._spool, destinations, self._association, policies=policies
+        )
+
+    def _association(
+        self, name: str, contexts: Sequence[tuple[str, str]]
+    ) -> SenderAssociation:
+        destination = self._config.destinations[name]
+        return SenderAssociation(
+            (destination.host, destination.port),
+            destination.calling_ae_title,
+            destination.ae_title,
+            contexts,
+            Timeouts(response_s=destination.response_s),
+            stop=self._cut,
+        )
+
+    def _deidentifier(self, route: Route, request: StoreRequest) -> Deidentifier:
+        return Deidentifier(
+            self._plans[route.profile],
+            self._pseudonyms,
+            request.transfer_syntax_uid,
+            sop_class_uid=request.sop_class_uid,
+            sop_instance_uid=request.sop_instance_uid,
+            limits=DatasetLimits(header_bytes=self._config.node.header_bytes),
+        )
+
+    @property
+    def _own_address(self) -> tuple[str, int]:
+        return self._config.node.host, self._config.node.port
+
+    def _listener(self, address: tuple[str, int] | socket.socket) -> Listener:
+        node = self._config.node
+        limits = Limits(
+            connections=node.associations,
+            connections_per_address=node.associations_per_address,
+            idle_s=node.idle_s,
+            message_bytes=node.message_bytes,
+        )
+        return Listener(
+            address,
+            self._accept,
+            self._ingest.open_store,
+            limits=limits,
+            extra_classes=node.sop_classes,
+            events=self._log.info,
+        )
+
+    def _addresses(self) -> list[tuple[str, int]]:
+        return [listener.address for listener in self._listeners]
+
+    def _accept(self, request: AssociationRequest) -> Accepted | Rejected:
+        found = self._config.route_for(request.calling_ae, request.called_ae, request.address)
+        if isinstance(found, RouteMiss):
+            return _REJECTIONS[found.what]
+        return Accepted(found)
+
+    def _warn_of_what_passes(self) -> None:
+        for name in self._plans:
+            if self._config.profiles[name].passes_identity:
+                self._log.warning("this profile lets identities pass", profile=name)
+
+    def _keep(self) -> None:
+        """Checkpoint the journal off the receiving threads, and watch for a failed sync."""
+        while not self.stopping.wait(_CHECKPOINT_EVERY_S):
+            if self._spool.fatal.is_set() or self._journal.fatal.is_set():
+                self._log.error("a sync has failed: the node stops and must be started again")
+                self.failed = True
+                self.stopping.set()
+                return
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        try:
+            self._journal.checkpoint()
+        except Exception as error:  # noqa: BLE001 - a later one will do; the commits stand
+            self._log.warning("the journal was not checkpointed", **logs.of_error(error))
+
+
+def _policy(destination: Destination) -> Policy:
+    return Policy(
+        base_s=destination.retry_base_s,
+        cap_s=destination.retry_cap_s,
+        lifetime_s=destination.lifetime_days * _DAY_S,
+    )

@@ -5,8 +5,11 @@ Source: PS3.10 7.1.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from pydicom import dcmread
 
 from rules.elements import Incomplete, Irregular, read_header
 from scp.errors import NotPart10
@@ -17,7 +20,8 @@ if TYPE_CHECKING:
 
 _PREFIX_END = 132
 _META_GROUP = 0x0002
-_SOP_CLASS, _SOP_INSTANCE, _TRANSFER_SYNTAX = 0x00020002, 0x00020003, 0x00020010
+_TRANSFER_SYNTAX = 0x00020010
+_IDENTITY = (0x00080016, 0x00080018)
 # Group 0002 is read whole from here; private information in it has been seen to be large.
 _META_LIMIT_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 20
@@ -27,8 +31,9 @@ _CHUNK_BYTES = 1 << 20
 class Part10:
     """A Part 10 file.
 
-    `dataset_offset` is in bytes from the start of the file. The UIDs are those of the file
-    meta information, empty where it lacks them.
+    `dataset_offset` is in bytes from the start of the file. The UIDs of class and instance are
+    those of the dataset, which file meta information has been seen to contradict; empty where
+    it lacks them.
     """
 
     path: Path
@@ -60,29 +65,35 @@ def open_part10(path: Path) -> Part10:
         start = file.read(_META_LIMIT_BYTES)
     if start[_PREFIX_END - 4 : _PREFIX_END] != b"DICM":
         raise NotPart10(path, "it has no DICM prefix")
-    texts, offset = _meta(path, start)
-    if not texts.get(_TRANSFER_SYNTAX):
+    transfer_syntax_uid, offset = _meta(path, start)
+    if not transfer_syntax_uid:
         raise NotPart10(path, "its file meta information names no transfer syntax")
-    return Part10(
-        path,
-        offset,
-        texts.get(_SOP_CLASS, ""),
-        texts.get(_SOP_INSTANCE, ""),
-        texts[_TRANSFER_SYNTAX],
-    )
+    return Part10(path, offset, *_identity(path), transfer_syntax_uid)
 
 
-def _meta(path: Path, data: bytes) -> tuple[dict[int, str], int]:
-    texts: dict[int, str] = {}
-    pos = _PREFIX_END
+def _identity(path: Path) -> tuple[str, str]:
+    """SOP Class and SOP Instance UID of the dataset."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = dcmread(path, stop_before_pixels=True, specific_tags=list(_IDENTITY))
+            return str(found.get("SOPClassUID", "")), str(found.get("SOPInstanceUID", ""))
+    except Exception:  # noqa: BLE001 - pydicom raises anything, and its texts quote values
+        raise NotPart10(path, "its dataset cannot be read") from None
+
+
+def _meta(path: Path, data: bytes) -> tuple[str, int]:
+    """The transfer syntax, and where group 0002 ends."""
+    found, pos = "", _PREFIX_END
     try:
         while data[pos : pos + 2] == _META_GROUP.to_bytes(2, "little"):
             tag, _, value, length = read_header(data, pos, implicit=False)
             pos = value + length
-            texts[tag] = data[value:pos].decode("latin-1").strip(" \0")
+            if tag == _TRANSFER_SYNTAX:
+                found = data[value:pos].decode("latin-1").strip(" \0")
     except (Incomplete, Irregular):
         raise NotPart10(path, "its file meta information cannot be read") from None
-    return texts, pos
+    return found, pos
 
 
 def files_below(paths: list[Path]) -> list[Path]:

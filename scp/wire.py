@@ -36,6 +36,7 @@ READ_AHEAD_BYTES: Final = 16 * 1024
 
 _HEADER: Final = Struct(">BxI")
 _DISCARD_BYTES: Final = 64 * 1024
+_LONGEST_POLL_MS: Final = 2**31 - 1
 
 
 class Signal:
@@ -212,8 +213,7 @@ class Wire:
         begun = monotonic()
         if deadline <= begun:
             raise Timeout("a deadline passed")
-        milliseconds = math.ceil((deadline - begun) * 1000)
-        ready = waiting.poll(min(milliseconds, 2**31 - 1))
+        ready = waiting.poll(math.ceil(min((deadline - begun) * 1000, _LONGEST_POLL_MS)))
         self.waited_s += monotonic() - begun
         if not ready:
             raise Timeout("a deadline passed")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import configparser
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from scp.key import load_key
 
 UNITS = Path(__file__).parents[1] / "systemd"
 HIGHEST_EXPOSURE = 1.5
@@ -120,7 +123,7 @@ def test_the_service_starts_the_installed_command() -> None:
         ("StateDirectory", "anonode"),
         ("StateDirectoryMode", "0700"),
         ("LoadCredential", "key:/etc/anonode/key"),
-        ("RestartPreventExitStatus", "64 78"),
+        ("RestartPreventExitStatus", "2 64 78"),
         ("LimitCORE", "0"),
         ("MemorySwapMax", "0"),
         ("UMask", "0077"),
@@ -129,6 +132,21 @@ def test_the_service_starts_the_installed_command() -> None:
 def test_nothing_identifiable_is_at_rest_outside_the_spool(name: str, value: str) -> None:
     """The promises of the node that only systemd can keep."""
     assert value_of("anonode.service", name) == value
+
+
+def test_the_key_is_made_handed_over_and_read_by_one_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line of the README makes a key that the node reads where the unit puts it."""
+    (snippet,) = re.findall(r"python -c '(.+)'", (UNITS / "README.md").read_text("utf-8"))
+    made = subprocess.run(
+        [sys.executable, "-c", snippet], capture_output=True, timeout=LIMIT_S, check=True
+    )
+    name = value_of("anonode.service", "LoadCredential").partition(":")[0]
+    (tmp_path / name).write_bytes(made.stdout)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+
+    assert load_key(tmp_path / "data") == bytes.fromhex(made.stdout.decode())
 
 
 def test_the_socket_is_passed_by_the_name_that_the_node_adopts() -> None:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 _FILES = (
     "CT_small.dcm",
     "MR_small.dcm",
-    "MR_small_RLE.dcm",
     "JPEG2000.dcm",
     "rtplan.dcm",
     "liver_1frame.dcm",

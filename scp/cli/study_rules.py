@@ -16,6 +16,15 @@ from scp.errors import ScpError
 from scp.part10 import files_below, open_part10
 from scp.preview import preview as preview_file
 
+_CODES = {
+    "X": "removed",
+    "Z": "emptied",
+    "D": "given another value",
+    "U": "given another UID",
+    "K": "kept or marked",
+}
+"""Action codes of PS3.15 Table E.1-1a in words."""
+
 if TYPE_CHECKING:
     from rules import Line, Pseudonyms
     from rules.plan import Plan
@@ -34,7 +43,10 @@ def check(
     Every mistake is named with its line and column; nothing is started.
     """
     loaded = load_config(config)
+    used = {route.profile for route in loaded.routes}
     for name, profile in loaded.profiles.items():
+        if profile.mark.file != str(config) and name not in used:
+            continue
         lines = compile_plan(profile).lines
         screen.say(f"\nprofile {name}: {_counted(lines)}")
         shown = lines if verbose else [line for line in lines if str(config) in line.why]
@@ -95,7 +107,7 @@ def _profile_of(config: Config, calling: str) -> str:
 
 def _counted(lines: tuple[Line, ...]) -> str:
     counts = Counter(line.operator.code for line in lines)
-    return ", ".join(f"{count} {code}" for code, count in sorted(counts.items()))
+    return ", ".join(f"{counts[code]} {words}" for code, words in _CODES.items() if counts[code])
 
 
 def _routes(config: Config) -> None:

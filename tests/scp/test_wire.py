@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import resource
 import socket
 import struct
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -66,17 +68,14 @@ def test_pdus_arrive_whole_however_tcp_cuts_them(bodies: list[bytes], cuts: list
     """TCP keeps no boundaries: the same bytes in any pieces are the same PDUs."""
     near, peer = connection()
     stream = b"".join(pdu(P_DATA_TF, body) for body in bodies)
-    line = Wire(near, 3000)
-    line.caps = {P_DATA_TF: 3000}
-    offset = 0
-    with peer:
-        received = []
+    offset, received = 0, []
+    with peer, contextlib.closing(Wire(near, 3000)) as line:
+        line.caps = {P_DATA_TF: 3000}
         for cut in [*cuts, len(stream)]:
             peer.sendall(stream[offset : offset + cut])
             offset += cut
             while len(received) < len(bodies) and ends_before(bodies, len(received), offset):
                 received.append(bytes(line.receive(first_by=soon())[1]))
-    line.close()
 
     assert received == bodies
 
@@ -259,6 +258,15 @@ def test_a_peer_that_does_not_close_is_closed(ends: tuple[Wire, socket.socket]) 
 
     assert time.monotonic() - begun < PATIENCE_S
     assert peer.recv(1) == b""
+
+
+def test_a_wait_without_an_end_is_still_a_wait(ends: tuple[Wire, socket.socket]) -> None:
+    """Without a deadline for the rest of a PDU, the rest is waited for."""
+    line, peer = ends
+    peer.sendall(pdu(P_DATA_TF, b"body")[:-1])
+    threading.Timer(0.05, peer.sendall, [b"y"]).start()
+
+    assert line.receive(first_by=soon())[1] == b"body"
 
 
 def test_small_segments_and_their_acknowledgements_are_not_held_back() -> None:
