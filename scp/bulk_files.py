@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rules import Deidentifier, Plan, Pseudonyms, RulesError, compile_plan
+from scp import logs
 from scp.errors import ScpError
 from scp.part10 import open_part10
 
@@ -68,6 +69,7 @@ _work: list[_Work] = []
 
 
 def _begin(profile: Profile, key: bytes, target: Path) -> None:
+    logs.configure(level="error")
     _work[:] = [_Work(compile_plan(profile), Pseudonyms(key), target)]
 
 

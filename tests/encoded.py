@@ -266,8 +266,7 @@ class _Reader:
             return vr, self._number("H", form, end)
         if vr not in LONG_VRS:
             raise Irregular(f"unknown VR at {tag:08X}")
-        if self._take(2, end) != b"\0\0":
-            raise Irregular(f"reserved bytes not zero at {tag:08X}")
+        self._take(2, end)  # reserved, and for no reader to judge
         return vr, self._number("I", form, end)
 
     def _is_sequence(self, tag: int, vr: str | None, length: int, form: Form) -> bool:

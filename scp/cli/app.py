@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from rules.errors import DocumentError, RulesError
-from scp import __version__
+from scp import __version__, logs
 from scp.cli import demo, files, serve, store, study_rules
 from scp.errors import KeyFileError, ScpError
 
@@ -56,6 +56,7 @@ def _anonode(
 
 def main() -> None:
     """Run the command line and exit."""
+    logs.configure(level="error")  # from here on no library can print what an element holds
     try:
         app()
     except (DocumentError, KeyFileError) as error:
