@@ -144,7 +144,8 @@ class _Compiler:
         return actions
 
     def _resolver(self, rules: _Node) -> Callable[[int], Operator]:
-        masks = sorted(reversed(rules.masks), key=_digits, reverse=True)
+        masks = sorted(rules.masks, key=_digits)
+        masks.reverse()  # the most digits first; of equal ones the later layer
 
         def resolve(tag: int) -> Operator:
             operator, _ = self.base.action(tag)

@@ -155,7 +155,7 @@ class _Split:
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """Go on if `^`, `$`, `\\b` or `\\B` holds here."""
+    r"""Go on if `^`, `$`, `\b` or `\B` holds here."""
 
     assertion: str
 

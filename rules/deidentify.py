@@ -64,7 +64,7 @@ DEFAULT_LIMITS = Limits()
 class Deidentifier:
     """De-identifies one instance."""
 
-    def __init__(  # noqa: PLR0913 - what is known of an instance before its dataset
+    def __init__(
         self,
         plan: Plan,
         pseudonyms: Pseudonyms,
@@ -93,6 +93,11 @@ class Deidentifier:
         self._deflater = Deflater()
         self._whole = bytearray()
         self._started = False
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the dataset that are in memory now."""
+        return len(self._whole) + self._body.held_bytes
 
     def feed(self, fragment: Buffer) -> list[Buffer]:
         """Take the next bytes of the dataset.
@@ -183,6 +188,11 @@ class _Body:
         self.root: Root | None = None
 
     @property
+    def held_bytes(self) -> int:
+        """Bytes gathered, in front of group 7FE0 or behind it."""
+        return len(self._header.data) + len(self._tail)
+
+    @property
     def counts(self) -> dict[str, int]:
         """Elements touched so far, by action code."""
         return dict(self._walk.counts) if self._walk else {}
@@ -262,7 +272,12 @@ class _Body:
     def _judge(self, root: Root) -> None:
         for tag, expected, missing, differs in (
             (_SOP_CLASS, self._expected[0], Reason.NO_SOP_CLASS, Reason.SOP_CLASS_DIFFERS),
-            (_SOP_INSTANCE, self._expected[1], Reason.NO_SOP_INSTANCE, Reason.SOP_INSTANCE_DIFFERS),
+            (
+                _SOP_INSTANCE,
+                self._expected[1],
+                Reason.NO_SOP_INSTANCE,
+                Reason.SOP_INSTANCE_DIFFERS,
+            ),
         ):
             found = root.original(tag)
             if not found:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import yaml
 
@@ -28,7 +28,7 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
 MAX_VALUES = 50_000
 
-Value: TypeAlias = "None | str | list[Value] | dict[str, Value]"
+Value: TypeAlias = "str | list[Value] | dict[str, Value] | None"
 Path: TypeAlias = tuple[str | int, ...]
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
@@ -288,7 +288,19 @@ def _events(text: str, file: str) -> Iterator[yaml.Event]:
             loader.dispose()
 
 
-def _mark(file: str, mark: yaml.Mark) -> Mark:
+class _AnyMark(Protocol):
+    """A place as PyYAML tells it, counting from 0."""
+
+    @property
+    def line(self) -> int:
+        """Of the file."""
+
+    @property
+    def column(self) -> int:
+        """Of the line."""
+
+
+def _mark(file: str, mark: _AnyMark) -> Mark:
     return Mark(file, mark.line + 1, mark.column + 1)
 
 

@@ -19,14 +19,16 @@ SEQUENCE_END_BYTES = b"\xfe\xff\xdd\xe0\0\0\0\0"
 ITEM_START = b"\xfe\xff\x00\xe0"
 
 # VRs whose explicit form has two reserved bytes and a length of 32 bits.
-LONG_VRS = frozenset(
-    b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()
-)
-SHORT_VRS = frozenset(
-    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
-)
+LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _FRAGMENT_VRS = frozenset((b"OB", b"OW"))
-_SPACE_PADDED = frozenset("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UR UT".split())
+_SPACE_PADDED = frozenset(
+    {
+        *("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO"),
+        *("LT", "PN", "SH", "ST", "TM", "UC", "UR", "UT"),
+    }
+)
+_DELIMITER_GROUP = 0xFFFE
 
 EXPLICIT = Struct("<HH2sH")
 IMPLICIT = Struct("<HHL")
@@ -35,11 +37,11 @@ _LONG_HEADER = Struct("<HH2sHL")
 _SHORT_LIMIT = 0xFFFE
 
 
-class Incomplete(Exception):  # noqa: N818 - a state of the input, not a fault of it
+class Incomplete(Exception):
     """The data end before the element does."""
 
 
-class Irregular(Exception):  # noqa: N818 - may be repaired on the slow path
+class Irregular(Exception):
     """Bytes that cannot be read as the transfer syntax says; `tag` is where, if known."""
 
     def __init__(self, tag: int | None = None) -> None:
@@ -47,7 +49,7 @@ class Irregular(Exception):  # noqa: N818 - may be repaired on the slow path
         super().__init__()
 
 
-class TooDeep(Exception):  # noqa: N818 - a limit, not a fault
+class TooDeep(Exception):
     """Sequences nested deeper than the limit."""
 
 
@@ -89,7 +91,9 @@ def padded(vr: str, value: bytes) -> bytes:
     return value + (b" " if vr in _SPACE_PADDED else b"\0")
 
 
-def read_header(data: bytes | bytearray, pos: int, *, implicit: bool) -> tuple[int, bytes, int, int]:
+def read_header(
+    data: bytes | bytearray, pos: int, *, implicit: bool
+) -> tuple[int, bytes, int, int]:
     """The element header at `pos`: tag, VR (empty when implicit), start of value, length.
 
     Raises:
@@ -105,7 +109,7 @@ def read_header(data: bytes | bytearray, pos: int, *, implicit: bool) -> tuple[i
     tag = group << 16 | number
     if vr in SHORT_VRS:
         return tag, vr, pos + 8, length
-    if group == 0xFFFE:
+    if group == _DELIMITER_GROUP:
         return tag, b"", pos + 8, LENGTH.unpack_from(data, pos + 4)[0]
     if vr not in LONG_VRS:
         raise Irregular(tag)
@@ -175,7 +179,7 @@ def _item_end(data: bytes | bytearray, pos: int, *, implicit: bool, depth: int) 
         tag, vr, start, length = read_header(data, pos, implicit=implicit)
         if tag == ITEM_END:
             return start
-        if tag >> 16 == 0xFFFE:
+        if tag >> 16 == _DELIMITER_GROUP:
             raise Irregular(tag)
         if length == UNDEFINED:
             pos = undefined_end(data, start, vr, implicit=implicit, depth=depth - 1)

@@ -97,7 +97,7 @@ class Verdict:
         """See Operator."""
         return self.words
 
-    def apply(self, vr: str, value: bytes, context: Context) -> bytes:  # noqa: ARG002
+    def apply(self, vr: str, value: bytes, context: Context) -> bytes:
         """Nothing to apply: the walk decides by identity."""
         raise NotImplementedError(self.words)
 
@@ -271,7 +271,9 @@ class AppendCode:
 
     def apply(self, vr: str, value: bytes, context: Context) -> bytes:
         """See Operator."""
-        value_of_code = element(0x00080100, "SH", self.code_value.encode(), implicit=context.implicit)
+        value_of_code = element(
+            0x00080100, "SH", self.code_value.encode(), implicit=context.implicit
+        )
         return value if value_of_code in value else value + self._item.apply(vr, value, context)
 
 

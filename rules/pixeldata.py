@@ -96,7 +96,9 @@ class PixelData:
         return data
 
     def _header_size(self) -> int:
-        is_long = not self._implicit and not self._in_fragments and bytes(self._head[4:6]) in LONG_VRS
+        is_long = (
+            not self._implicit and not self._in_fragments and bytes(self._head[4:6]) in LONG_VRS
+        )
         return 12 if is_long else 8
 
     def _begin(self, head: bytes) -> None:

@@ -71,10 +71,10 @@ MAIN_TAGS = (
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One de-identified instance; every text is of the result, empty where absent.
+    r"""One de-identified instance; every text is of the result, empty where absent.
 
     `actions` counts the elements touched, by action code (PS3.15 Table E.1-1a); `tags` are
-    the main attributes by keyword, decoded, with `\\` between values.
+    the main attributes by keyword, decoded, with `\` between values.
     """
 
     sop_class_uid: str
@@ -107,7 +107,9 @@ class Root:
             return None
         numbers = _NUMBERS.get(vr_of(tag) or "")
         if numbers:
-            return "\\".join(f"{number:g}" for (number,) in numbers.iter_unpack(self._whole(tag, numbers)))
+            return "\\".join(
+                f"{number:g}" for (number,) in numbers.iter_unpack(self._whole(tag, numbers))
+            )
         return _decoded(self._received(tag), self.original(_CHARSET))
 
     def text(self, tag: int) -> str:

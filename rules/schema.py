@@ -317,14 +317,14 @@ class _ProfileShape(Shape):
 
     dicom_version: str = EDITION
     base: str = "basic"
-    consistent: str | None = None
+    consistent: str = ""
     options: list[object] = []
     keep: list[object] = []
     remove: list[object] = []
     replace: dict[str, object] = {}
-    private_tags: str | None = None
-    keep_private_tags: str | None = None
-    remove_private_tags: str | None = None
+    private_tags: str = ""
+    keep_private_tags: str = ""
+    remove_private_tags: str = ""
     force: str = "true"
     reject: list[object] = []
     transcode: object = None
@@ -441,7 +441,7 @@ class _Reading:
             mark=mark,
             base=shape.base,
             edition=shape.dicom_version,
-            consistent=shape.consistent,
+            consistent=shape.consistent or None,
             keep=tuple(KeepRule(one, at) for one, at in self._listed("Keep", shape.keep)),
             remove=tuple(self._removals(shape.remove)),
             replace=tuple(self._replacements(shape.replace)),
@@ -470,12 +470,12 @@ class _Reading:
 
     def _private(self, shape: _ProfileShape) -> str:
         """What the three spellings agree on; without any, what the base says."""
-        words = {"true": "keep", "false": "remove", None: None}
-        opposite = {"true": "remove", "false": "keep", None: None}
+        words = {"true": "keep", "false": "remove"}
+        opposite = {"true": "remove", "false": "keep"}
         said = (
             ("PrivateTags", shape.private_tags),
-            ("KeepPrivateTags", words[shape.keep_private_tags]),
-            ("RemovePrivateTags", opposite[shape.remove_private_tags]),
+            ("KeepPrivateTags", words.get(shape.keep_private_tags)),
+            ("RemovePrivateTags", opposite.get(shape.remove_private_tags)),
         )
         placed = sorted((self._key_mark(key), key, word) for key, word in said if word)
         for mark, _, word in placed[1:]:

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache, lru_cache
 
-from pydicom.datadict import (
-    DicomDictionary,  # type: ignore[attr-defined] # documented, not re-exported
-    RepeatersDictionary,  # type: ignore[attr-defined] # as above
+from pydicom.datadict import (  # type: ignore[attr-defined] # documented, not re-exported
+    DicomDictionary,
+    RepeatersDictionary,
     dictionary_keyword,
     dictionary_VR,
     tag_for_keyword,

@@ -169,9 +169,7 @@ class _Swap:
             start = pos + 12
         return self._value(tag, code.decode(), start, length, end, depth)
 
-    def _value(  # noqa: PLR0913 - the parts of one element
-        self, tag: int, vr: str, start: int, length: int, end: int, depth: int
-    ) -> int:
+    def _value(self, tag: int, vr: str, start: int, length: int, end: int, depth: int) -> int:
         if vr == "SQ":
             return self._items(start, None if length == UNDEFINED else start + length, end, depth)
         if length == UNDEFINED or start + length > end:

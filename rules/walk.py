@@ -232,7 +232,7 @@ class _Level:
                 self._write(inserted, vr, b"", operator)
         return self._attention()
 
-    def _changed(  # noqa: PLR0913 - the parts of one element header
+    def _changed(
         self, tag: int, vr: bytes, pos: int, value: int, length: int, action: Operator
     ) -> int:
         """Everything but plain keeping; returns where the element ends."""
@@ -300,9 +300,7 @@ class _Level:
         end = None if length == UNDEFINED else value + length
         return b"".join(self._items(tag, vr, value, end)[1])
 
-    def _items(
-        self, tag: int, vr: bytes, pos: int, end: int | None
-    ) -> tuple[int, list[bytes]]:
+    def _items(self, tag: int, vr: bytes, pos: int, end: int | None) -> tuple[int, list[bytes]]:
         """The items between `pos` and `end`, or up to the sequence delimiter."""
         if self._depth >= self._walk.depth_limit:
             raise TooDeep
@@ -320,9 +318,7 @@ class _Level:
             if found != ITEM or (length != UNDEFINED and pos + 8 + length > bound):
                 raise Irregular(tag)
             plan = self._plan.item(tag, index)
-            level = _Level(
-                self._walk, data, plan, self._depth + 1, implicit=implicit, insert=True
-            )
+            level = _Level(self._walk, data, plan, self._depth + 1, implicit=implicit, insert=True)
             if length == UNDEFINED:
                 start, pos = pos, level.run(pos + 8, None)
                 buffers += (data[start : start + 8], *level.out, ITEM_END_BYTES)

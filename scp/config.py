@@ -1,23 +1,24 @@
 """config.yaml -> Config, or every problem of it with line and column.
 
 The file says what the node is, which profiles there are, where instances go and who may send
-them. Nothing is started from a file with a problem in it.
+them. A file with a problem in it starts nothing. Whatever no route takes is rejected; what a
+route cannot decide (an address that is none) is not taken.
 
-Source: PS3.5 6.2 (VR AE); PS3.8 9.3.2 (AE titles of an association).
+Source: PS3.5 6.2 (VRs AE and UI); PS3.8 9.3.2 (AE titles of an association).
 """
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
+from hashlib import sha256
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import Field
 
+from rules import values
 from rules.compiler import compile_plan
 from rules.document import compose, quoted
 from rules.errors import DocumentError, Mark, Problem
@@ -27,26 +28,30 @@ from rules.schema import (
     Profile,
     Shape,
     name_problem,
-    nearest,
     parse_switch,
     read_profile,
     ready_made,
     shaped,
 )
+from rules.selectors import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from ipaddress import IPv4Address
+    from pathlib import Path
 
     from rules.document import Document
     from rules.document import Path as Place
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Network = IPv4Network | IPv6Network
 T = TypeVar("T")
 
 _AE_CHARACTERS = 16
-_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
-_UID_CHARACTERS = 64
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_HOST_CHARACTERS = 253
 _PORTS = range(65536)
+_MIB = 1 << 20
+_DAY_S = 86_400
 
 EMBEDDED = """\
 version: 1
@@ -62,7 +67,7 @@ class NodeConfig:
 
     Attributes:
         ae_title: Its own AE title, as calling AE title of what it sends.
-        host: The address it listens on; empty for every interface.
+        host: The address or host name it listens on; 0.0.0.0 or :: is every interface.
         port: 0 for any free one.
         data: The folder of instances, journal and key.
         sop_classes: SOP Class UIDs it accepts beyond the standard's storage classes.
@@ -112,7 +117,16 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Who may send, what is done to it, and where it goes."""
+    """Who may send, what is done to it, and where it goes.
+
+    Attributes:
+        calling: Calling AE titles, in which `*` and `?` stand for characters.
+        called: The called AE title it wants; None for any.
+        peers: Addresses that may use it; empty for any.
+        profile: Name of the profile.
+        store: Whether an instance stays once every destination has it.
+        forward: Names of destinations.
+    """
 
     calling: tuple[str, ...]
     called: str | None
@@ -122,18 +136,22 @@ class Route:
     forward: tuple[str, ...]
 
     def takes(self, calling_ae: str) -> bool:
-        """Whether a calling AE title is one of its own; `*` and `?` stand for characters."""
-        return any(fnmatchcase(calling_ae, pattern) for pattern in self.calling)
+        """Whether a calling AE title is one of its own; case counts, padding does not."""
+        title = calling_ae.strip(" ")
+        return any(fnmatchcase(title, pattern) for pattern in self.calling)
 
     def answers_to(self, called_ae: str) -> bool:
         """Whether a called AE title is the one it wants, if it wants any."""
-        return self.called in (None, called_ae)
+        return self.called is None or self.called == called_ae.strip(" ")
 
     def admits(self, address: str) -> bool:
-        """Whether an address may use it."""
+        """Whether an address may use it; what is no address may not, where it matters."""
         if not self.peers:
             return True
-        parsed = ipaddress.ip_address(address)
+        try:
+            parsed = _parsed_address(address)
+        except ValueError:
+            return False
         return any(parsed in network for network in self.peers)
 
 
@@ -146,7 +164,14 @@ class RouteMiss:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the file says; `digest` is of its text."""
+    """What the file says.
+
+    Attributes:
+        file: Its name, as messages show it.
+        digest: SHA-256 of its text, in hexadecimal.
+        profiles: Those of the file, then the ready-made ones.
+        routes: In the order of the file; the first that fits is taken.
+    """
 
     file: str
     digest: str
@@ -156,12 +181,18 @@ class Config:
     routes: tuple[Route, ...]
 
     def route_for(self, calling_ae: str, called_ae: str, address: str) -> Route | RouteMiss:
-        """The first route that is for an association, or what about it fits none."""
+        """The first route that is for an association, or what about it fits none.
+
+        Args:
+            calling_ae: Calling AE title; surrounding blanks do not count.
+            called_ae: Called AE title; likewise.
+            address: IP address of the peer, without a port.
+        """
         calling = [route for route in self.routes if route.takes(calling_ae)]
         called = [route for route in calling if route.answers_to(called_ae)]
-        admitted = [route for route in called if route.admits(address)]
+        admitted = next((route for route in called if route.admits(address)), None)
         if admitted:
-            return admitted[0]
+            return admitted
         if called:
             return RouteMiss("address")
         return RouteMiss("called" if calling else "calling")
@@ -174,54 +205,67 @@ def load_config(path: Path) -> Config:
         DocumentError: every problem of it; also when it cannot be read.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_bytes().decode("utf-8")
     except OSError as error:
-        message = f"cannot be read: {error.strerror}"
-        raise DocumentError([Problem(Mark(str(path), 1, 1), message)]) from None
+        raise _unreadable(path, f"the file cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        message = "is not in UTF-8: save it as such"
-        raise DocumentError([Problem(Mark(str(path), 1, 1), message)]) from None
+        raise _unreadable(path, "the file is not in UTF-8: save it as such") from None
     return parse_config(text, str(path), path.parent)
 
 
-def embedded_default(folder: Path) -> Config:
-    """The configuration of a node without a file, its data folder in `folder`."""
-    return parse_config(EMBEDDED, "(embedded default)", folder)
+def embedded_default(data: Path) -> Config:
+    """The configuration of a node without a file, which keeps everything in `data`."""
+    config = parse_config(EMBEDDED, "(embedded default)", data.parent, data=data.name)
+    return config
 
 
-def parse_config(text: str, file: str, folder: Path) -> Config:
+def parse_config(text: str, file: str, folder: Path, *, data: str = "./data") -> Config:
     """Read the text of a configuration.
 
     Args:
         text: YAML.
         file: The name to show in messages.
         folder: Where relative paths start.
+        data: The data folder, unless the text names one.
 
     Raises:
         DocumentError: every problem of it.
     """
     document, found = compose(text, file)
     problems = Problems(found)
-    config = _Reading(document, problems).config(folder)
+    reading = _Reading(document, problems, folder, data)
+    config = reading.config(sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
     problems.raise_any()
-    assert config is not None  # noqa: S101 - without a problem there is a configuration
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return Config(file, digest, *config)
+    return config
+
+
+def _unreadable(path: Path, message: str) -> DocumentError:
+    return DocumentError([Problem(Mark(str(path), 1, 1), message)])
+
+
+def _parsed_address(text: str) -> IPv4Address | IPv6Address:
+    """An address of a socket: without a zone, and IPv4 where IPv6 carries it."""
+    parsed = ip_address(text.partition("%")[0])
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return mapped or parsed
+
+
+# ---- the shapes of the file
 
 
 class _FileShape(Shape):
     version: str
-    node: dict[str, object] = {}
-    profiles: dict[str, object] = {}
-    destinations: dict[str, object] = {}
+    node: dict[str, object] = Field(default_factory=dict)
+    profiles: dict[str, object] = Field(default_factory=dict)
+    destinations: dict[str, object] = Field(default_factory=dict)
     routes: list[object]
 
 
 class _NodeShape(Shape):
     ae_title: str = "ANONODE"
     listen: str = "127.0.0.1:11112"
-    data: str = "./data"
-    sop_classes: list[str] = []
+    data: str = ""
+    sop_classes: list[object] = Field(default_factory=list)
     max_associations: str = "64"
     max_associations_per_address: str = "8"
     idle_s: str = "60"
@@ -234,7 +278,7 @@ class _DestinationShape(Shape):
     ae_title: str
     host: str
     port: str
-    calling_ae_title: str | None = None
+    calling_ae_title: str = ""
     response_s: str = "120"
     retry_base_s: str = "5"
     retry_cap_s: str = "900"
@@ -242,270 +286,384 @@ class _DestinationShape(Shape):
 
 
 class _RouteShape(Shape):
-    from_: str | list[str] = Field(alias="from")
-    to: str | None = None
-    peer: str | list[str] = []
+    from_: object = Field(alias="from")
+    to: str = ""
+    peer: object = None
     profile: str
     store: str = "true"
-    forward: str | list[str] = []
+    forward: object = None
 
 
-_Parts = tuple[NodeConfig, dict[str, Profile], dict[str, Destination], tuple[Route, ...]]
+# ---- from the document to the configuration
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A route and where it stands."""
+
+    index: int
+    route: Route
 
 
 class _Reading:
-    """Reads one file; every problem is noted, and what can be read is read on."""
+    """Reads one file: every problem is noted, and what can be read is read on.
 
-    def __init__(self, document: Document, problems: Problems) -> None:
+    With a problem noted the result is only good for further checks.
+    """
+
+    def __init__(self, document: Document, problems: Problems, folder: Path, data: str) -> None:
         self._document = document
         self._problems = problems
+        self._folder = folder
+        self._data = data
 
-    def config(self, folder: Path) -> _Parts | None:
-        if self._document.root is None:
-            self._say((), "the file is empty: it needs version: 1 and routes")
-            return None
+    def config(self, digest: str) -> Config:
         shape = shaped(_FileShape, self._document, (), self._problems)
         if shape is None:
-            return None
-        if shape.version != "1":
+            # Without its first line or its routes the rest is still worth checking.
+            shape = _FileShape.model_construct(version="1", routes=[], **self._maps())
+        elif shape.version != "1":
             self._say(("version",), f"version is 1, not {quoted(shape.version)}")
-        node = self._node(folder)
+        elif not shape.routes:
+            self._say(("routes",), "routes is empty: nobody could send anything")
+        node = self._node()
         profiles = {name: self._profile(name) for name in shape.profiles}
         profiles |= {name: ready_made(name) for name in READY_MADE if name not in profiles}
-        destinations = {
-            name: found
-            for name in shape.destinations
-            if (found := self._destination(name, node)) is not None
-        }
-        self._known = (tuple(profiles), tuple(shape.destinations))
-        routes = tuple(
-            found
-            for index in range(len(shape.routes))
-            if (found := self._route(index)) is not None
+        destinations = {name: self._destination(name, node) for name in shape.destinations}
+        routes = [self._route(n, profiles, destinations) for n in range(len(shape.routes))]
+        self._check_reached([placed for placed in routes if placed])
+        return Config(
+            file=self._document.file,
+            digest=digest,
+            node=node,
+            profiles=profiles,
+            destinations=destinations,
+            routes=tuple(placed.route for placed in routes if placed),
         )
-        if not shape.routes:
-            self._say(("routes",), "routes is empty: nobody could send anything")
-        self._unreached(routes)
-        return (node, profiles, destinations, routes) if node else None
 
-    # --- parts
+    def _maps(self) -> dict[str, dict[str, object]]:
+        root = self._document.root
+        parts = root.items() if isinstance(root, dict) else ()
+        found = {name: part for name, part in parts if isinstance(part, dict)}
+        return {name: dict(found.get(name, {})) for name in ("profiles", "destinations")}
 
-    def _node(self, folder: Path) -> NodeConfig | None:
-        place: Place = ("node",)
-        has_node = isinstance(self._document.root, dict) and "node" in self._document.root
-        shape = shaped(_NodeShape, self._document, place, self._problems) if has_node else None
+    # -- parts
+
+    def _node(self) -> NodeConfig:
+        root = self._document.root
+        written = isinstance(root, dict) and isinstance(root.get("node"), dict)
+        shape = shaped(_NodeShape, self._document, ("node",), self._problems) if written else None
         shape = shape or _NodeShape()
-        host, port = self._at((*place, "listen"), _address, shape.listen) or ("", 0)
-        uids = [
-            self._at((*place, "sop_classes", index), _uid, uid)
-            for index, uid in enumerate(shape.sop_classes)
-        ]
+        place: Place = ("node",)
+        host, port = self._at((*place, "listen"), shape.listen, _listen, ("127.0.0.1", 0))
         return NodeConfig(
-            ae_title=self._at((*place, "ae_title"), _ae_title, shape.ae_title) or "",
+            ae_title=self._at((*place, "ae_title"), shape.ae_title, _ae_title, ""),
             host=host,
             port=port,
-            data=folder / shape.data,
-            sop_classes=frozenset(uid for uid in uids if uid),
-            associations=self._count(place, "max_associations", shape.max_associations),
-            associations_per_address=self._count(
-                place, "max_associations_per_address", shape.max_associations_per_address
+            data=self._folder / self._data_folder(shape),
+            sop_classes=frozenset(self._sop_classes(shape.sop_classes)),
+            associations=self._whole(place, shape, "max_associations", 1, 10_000),
+            associations_per_address=self._whole(
+                place, shape, "max_associations_per_address", 1, 10_000
             ),
-            idle_s=self._amount(place, "idle_s", shape.idle_s),
-            drain_s=self._amount(place, "drain_s", shape.drain_s),
-            message_bytes=self._count(place, "message_limit_bytes", shape.message_limit_bytes),
-            header_bytes=self._count(place, "header_limit_bytes", shape.header_limit_bytes),
+            idle_s=self._seconds(place, shape, "idle_s", 1, _DAY_S),
+            drain_s=self._seconds(place, shape, "drain_s", 0, 3600),
+            message_bytes=self._whole(place, shape, "message_limit_bytes", _MIB, 1 << 40),
+            header_bytes=self._whole(place, shape, "header_limit_bytes", _MIB, 1 << 32),
         )
+
+    def _data_folder(self, shape: _NodeShape) -> str:
+        if "data" not in shape.model_fields_set:
+            return self._data
+        return self._at(("node", "data"), shape.data, _folder_name, self._data)
+
+    def _sop_classes(self, entries: list[object]) -> Iterable[str]:
+        for index, entry in enumerate(entries):
+            place = ("node", "sop_classes", index)
+            yield self._at(place, entry if isinstance(entry, str) else "", _uid, "")
 
     def _profile(self, name: str) -> Profile:
         place: Place = ("profiles", name)
-        problem = name_problem(name)
         if name in READY_MADE:
-            problem = f"{name} is ready-made already: choose another name"
-        if problem:
-            self._problems.add(self._document.key_mark(place), problem)
-        before = Problems()
-        profile = read_profile(self._document, place, name, before)
-        for found in before.all():
-            self._problems.add(found.mark, found.message)
-        if not before.all():
-            self._compiled(profile)
+            said = f"the profile {name} is ready-made: choose another name"
+            self._problems.add(self._document.key_mark(place), said)
+        found = Problems()
+        profile = read_profile(self._document, place, name, found)
+        self._adopt(found.all() or _problems_of_plan(profile))
         return profile
 
-    def _compiled(self, profile: Profile) -> None:
-        """A profile that reads well may still hold rules that can never apply."""
-        try:
-            compile_plan(profile)
-        except DocumentError as error:
-            for problem in error.problems:
-                self._problems.add(problem.mark, problem.message)
-
-    def _destination(self, name: str, node: NodeConfig | None) -> Destination | None:
+    def _destination(self, name: str, node: NodeConfig) -> Destination:
         place: Place = ("destinations", name)
-        problem = name_problem(name)
-        if problem:
-            self._problems.add(self._document.key_mark(place), problem)
+        said = name_problem(name)
+        if said:
+            self._problems.add(self._document.key_mark(place), said)
         shape = shaped(_DestinationShape, self._document, place, self._problems)
-        if shape is None:
-            return None
-        own = node.ae_title if node else ""
-        calling = shape.calling_ae_title
+        shape = shape or _DestinationShape(ae_title="-", host="-", port="1")
+        calling = node.ae_title
+        if "calling_ae_title" in shape.model_fields_set:
+            at = (*place, "calling_ae_title")
+            calling = self._at(at, shape.calling_ae_title, _ae_title, calling)
+        base_s = self._seconds(place, shape, "retry_base_s", 1, 3600)
+        cap_s = self._seconds(place, shape, "retry_cap_s", 1, _DAY_S)
+        if base_s > cap_s:
+            at = (
+                *place,
+                "retry_cap_s" if "retry_cap_s" in shape.model_fields_set else "retry_base_s",
+            )
+            self._say(at, "retry_base_s is longer than retry_cap_s")
         return Destination(
             name=name,
-            ae_title=self._at((*place, "ae_title"), _ae_title, shape.ae_title) or "",
-            host=self._at((*place, "host"), _host, shape.host) or "",
-            port=self._at((*place, "port"), _peer_port, shape.port) or 0,
-            calling_ae_title=own
-            if calling is None
-            else self._at((*place, "calling_ae_title"), _ae_title, calling) or "",
-            response_s=self._amount(place, "response_s", shape.response_s),
-            retry_base_s=self._amount(place, "retry_base_s", shape.retry_base_s),
-            retry_cap_s=self._amount(place, "retry_cap_s", shape.retry_cap_s),
-            lifetime_days=self._amount(place, "retry_lifetime_days", shape.retry_lifetime_days),
+            ae_title=self._at((*place, "ae_title"), shape.ae_title, _ae_title, ""),
+            host=self._at((*place, "host"), shape.host, _host, ""),
+            port=self._at((*place, "port"), shape.port, _peer_port, 1),
+            calling_ae_title=calling,
+            response_s=self._seconds(place, shape, "response_s", 1, 3600),
+            retry_base_s=base_s,
+            retry_cap_s=cap_s,
+            lifetime_days=self._seconds(place, shape, "retry_lifetime_days", 0.01, 3650),
         )
 
-    def _route(self, index: int) -> Route | None:
+    # -- routes
+
+    def _route(
+        self, index: int, profiles: Mapping[str, object], destinations: Mapping[str, object]
+    ) -> _Placed | None:
+        """A route; None if it cannot be compared with others."""
         place: Place = ("routes", index)
+        before = len(self._problems.all())
         shape = shaped(_RouteShape, self._document, place, self._problems)
         if shape is None:
             return None
-        profiles, destinations = self._known
-        self._one_of((*place, "profile"), shape.profile, profiles, "profile")
-        forward = self._each((*place, "forward"), shape.forward)
-        for where, name in forward:
-            self._one_of(where, name, destinations, "destination")
-        store = self._at((*place, "store"), parse_switch, shape.store) != "false"
-        if not store and not forward:
-            self._say((*place, "store"), "store is false and forward is empty: nothing would stay")
-        peers = [self._at(where, _network, text) for where, text in self._each((*place, "peer"), shape.peer)]
-        calling = [self._at(where, _glob, text) for where, text in self._each((*place, "from"), shape.from_)]
-        if not calling:
-            self._say((*place, "from"), 'from is empty: write the calling AE titles, or "*"')
-        called = None if shape.to is None else self._at((*place, "to"), _ae_title, shape.to)
-        return Route(
-            calling=tuple(pattern for pattern in calling if pattern),
-            called=called,
-            peers=tuple(network for network in peers if network),
+        fields = shape.model_fields_set
+        self._known((*place, "profile"), shape.profile, profiles, "profile")
+        forward = self._texts(place, "forward", shape.forward, fields)
+        self._check_forward(forward, destinations)
+        store = self._at((*place, "store"), shape.store, parse_switch, "true") == "true"
+        if not store and "forward" not in fields:
+            self._say(
+                (*place, "store"), "store is false and forward is absent: nothing would stay"
+            )
+        route = Route(
+            calling=tuple(
+                self._at(at, text, _title_glob, "")
+                for at, text in self._texts(place, "from", shape.from_, {"from"})
+            ),
+            called=self._at((*place, "to"), shape.to, _ae_title, "") if "to" in fields else None,
+            peers=tuple(
+                self._at(at, text, _network, _NOWHERE)
+                for at, text in self._texts(place, "peer", shape.peer, fields)
+            ),
             profile=shape.profile,
             store=store,
-            forward=tuple(dict.fromkeys(name for _, name in forward)),
+            forward=tuple(text for _, text in forward),
         )
+        return _Placed(index, route) if len(self._problems.all()) == before else None
 
-    def _unreached(self, routes: tuple[Route, ...]) -> None:
+    def _texts(
+        self, place: Place, key: str, plain: object, written: Iterable[str]
+    ) -> list[tuple[Place, str]]:
+        """A text, or a list of at least one: each with its place."""
+        at = (*place, key)
+        if isinstance(plain, str):
+            return [(at, plain)]
+        if isinstance(plain, list) and plain:
+            entries = [((*at, index), entry) for index, entry in enumerate(plain)]
+            for where, entry in entries:
+                if not isinstance(entry, str):
+                    self._say(where, f"{key} is a list of texts")
+            return [(where, entry) for where, entry in entries if isinstance(entry, str)]
+        if key in written:
+            self._say(at, f"{key} is a text or a list of texts, and not empty")
+        return []
+
+    def _check_forward(
+        self, forward: list[tuple[Place, str]], destinations: Mapping[str, object]
+    ) -> None:
+        seen: set[str] = set()
+        for at, name in forward:
+            self._known(at, name, destinations, "destination")
+            if name in seen:
+                self._say(at, f"{quoted(name)} stands in forward twice")
+            seen.add(name)
+
+    def _known(self, at: Place, name: str, known: Mapping[str, object], what: str) -> None:
+        if name not in known:
+            there = f"; there are {', '.join(known)}" if known else "; none is defined"
+            said = f"there is no {what} {quoted(name)}{nearest(name, tuple(known)) or there}"
+            self._say(at, said)
+
+    def _check_reached(self, routes: list[_Placed]) -> None:
         """A route behind one that takes all it would take is a mistake, not a fallback."""
-        for index, route in enumerate(routes):
-            for earlier in routes[:index]:
-                if _covers(earlier, route):
-                    self._say(
-                        ("routes", index),
-                        "this route is never reached: an earlier one takes all it would",
-                    )
+        for number, later in enumerate(routes):
+            for earlier in routes[:number]:
+                if _covers(earlier.route, later.route):
+                    line = self._document.mark(("routes", earlier.index)).line
+                    said = f"never reached: the route on line {line} takes all it would take"
+                    self._say(("routes", later.index), said)
                     break
 
-    # --- values
+    # -- values
 
     def _say(self, place: Place, message: str) -> None:
         self._problems.add(self._document.mark(place), message)
 
-    def _at(self, place: Place, parse: Callable[[str], T], text: str) -> T | None:
-        """A value parsed, or None and a problem at its place."""
+    def _adopt(self, found: Iterable[Problem]) -> None:
+        for problem in found:
+            self._problems.add(problem.mark, problem.message)
+
+    def _at(self, place: Place, text: str, parse: Callable[[str], T], otherwise: T) -> T:
+        """A value parsed; otherwise a problem at its place, and a stand-in."""
         try:
             return parse(text)
         except ValueError as error:
-            name = next(step for step in reversed(place) if isinstance(step, str))
+            name = next(str(step) for step in reversed(place) if isinstance(step, str))
             self._say(place, f"{name} {error}")
-            return None
+            return otherwise
 
-    def _each(self, place: Place, texts: str | list[str]) -> list[tuple[Place, str]]:
-        if isinstance(texts, str):
-            return [(place, texts)]
-        return [((*place, index), text) for index, text in enumerate(texts)]
+    def _whole(self, place: Place, shape: Shape, key: str, least: int, most: int) -> int:
+        text = str(getattr(shape, key))
+        return self._at((*place, key), text, lambda one: _whole_number(one, least, most), least)
 
-    def _one_of(self, place: Place, name: str, known: tuple[str, ...], what: str) -> None:
-        if name not in known:
-            near = nearest(name, known) or (f"; there are {', '.join(known)}" if known else "")
-            self._say(place, f"there is no {what} {quoted(name)}{near}")
+    def _seconds(self, place: Place, shape: Shape, key: str, least: float, most: float) -> float:
+        text = str(getattr(shape, key))
+        return self._at((*place, key), text, lambda one: _decimal(one, least, most), least)
 
-    def _count(self, place: Place, name: str, text: str) -> int:
-        return self._at((*place, name), _whole_number, text) or 1
 
-    def _amount(self, place: Place, name: str, text: str) -> float:
-        return self._at((*place, name), _positive, text) or 1.0
+_NOWHERE = IPv4Network("0.0.0.0/32")
+
+
+def _problems_of_plan(profile: Profile) -> tuple[Problem, ...]:
+    """A profile that reads well may still hold rules that can never apply."""
+    try:
+        compile_plan(profile)
+    except DocumentError as error:
+        return error.problems
+    return ()
 
 
 def _covers(earlier: Route, later: Route) -> bool:
-    """Whether every association of the later route is one of the earlier."""
-    titles = all("*" in earlier.calling or pattern in earlier.calling for pattern in later.calling)
+    """Whether every association of the later route is surely one of the earlier."""
+    titles = all(
+        any(_glob_covers(wide, narrow) for wide in earlier.calling) for narrow in later.calling
+    )
     called = earlier.called is None or earlier.called == later.called
-    peers = not earlier.peers or (bool(later.peers) and set(later.peers) <= set(earlier.peers))
+    peers = not earlier.peers or (
+        bool(later.peers)
+        and all(any(_holds(wide, one) for wide in earlier.peers) for one in later.peers)
+    )
     return titles and called and peers
 
 
+def _glob_covers(wide: str, narrow: str) -> bool:
+    """Whether all that `narrow` matches is matched by `wide`; False where it is not plain.
+
+    A `*` of `wide` may stand for a wildcard of `narrow`; a `?` may not, because `*` is longer.
+    """
+    if wide == narrow:
+        return True
+    plain = not set(narrow) & set("*?")
+    return (plain or "?" not in wide) and fnmatchcase(narrow, wide)
+
+
+def _holds(wide: Network, narrow: Network) -> bool:
+    if isinstance(wide, IPv4Network):
+        return isinstance(narrow, IPv4Network) and narrow.subnet_of(wide)
+    return isinstance(narrow, IPv6Network) and narrow.subnet_of(wide)
+
+
+# ---- single values: each raises a ValueError that goes on behind the name of its key
+
+
 def _ae_title(text: str) -> str:
-    if not 1 <= len(text.strip()) <= _AE_CHARACTERS or text != text.strip():
-        raise ValueError(f"is 1 to {_AE_CHARACTERS} characters without spaces around them")
-    if not text.isascii() or not text.isprintable() or "\\" in text:
-        raise ValueError("is printable ASCII without a backslash")
+    try:
+        values.check("AE", text, "1")
+    except ValueError:
+        text = ""
+    if not text or text != text.strip(" "):
+        raise ValueError(
+            f"is 1 to {_AE_CHARACTERS} ASCII characters, no backslash, no blanks around them"
+        )
     return text
 
 
-def _glob(text: str) -> str:
+def _title_glob(text: str) -> str:
     """An AE title in which `*` and `?` stand for characters."""
     if "[" in text or "]" in text:
-        raise ValueError("may use * and ? only; write a list for a choice")
-    if not text:
-        raise ValueError('is empty; write "*" for everybody')
-    if set(text) != {"*"}:
-        _ae_title(text.replace("*", "") or "?")
+        raise ValueError('has brackets: * and ? are the only wildcards; write ["CT1", "CT2"]')
+    literal = text.replace("*", "")
+    if text and not literal:
+        return "*"
+    try:
+        _ae_title(literal)
+    except ValueError:
+        raise ValueError(
+            f"is an AE title of 1 to {_AE_CHARACTERS} ASCII characters, * and ? stand for others"
+        ) from None
     return text
 
 
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) not in _PORTS:
-        raise ValueError("is HOST:PORT with a port up to 65535, such as 0.0.0.0:11112")
-    bare = host.removeprefix("[").removesuffix("]")
-    if ":" in bare and not host.startswith("["):
-        raise ValueError("needs [ ] around an IPv6 address, such as [::1]:11112")
-    return bare, int(port)
+def _listen(text: str) -> tuple[str, int]:
+    found = re.fullmatch(r"(?:\[([^\[\]]*)\]|([^:]*)):([0-9]{1,5})", text)
+    if not found or int(found[3]) not in _PORTS:
+        raise ValueError("is HOST:PORT, such as 0.0.0.0:11112 or [::1]:11112, port up to 65535")
+    if found[1] is not None and ":" not in found[1]:
+        raise ValueError("has brackets, which are for IPv6 addresses such as [::1]:11112")
+    return _host(found[1] or found[2]), int(found[3])
+
+
+def _host(text: str) -> str:
+    """An IP address or a name that could be resolved."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        pass
+    labels = text.removesuffix(".").split(".")
+    # A name whose last label is a number is an address with a mistake in it (RFC 1123 2.1).
+    named = all(_LABEL.fullmatch(label) for label in labels) and not labels[-1].isdecimal()
+    if not named or len(text) > _HOST_CHARACTERS:
+        raise ValueError("is an IP address or a host name")
+    return text
 
 
 def _peer_port(text: str) -> int:
-    if not text.isdecimal() or int(text) not in _PORTS[1:]:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) not in _PORTS[1:]:
         raise ValueError("is a TCP port, 1 to 65535")
     return int(text)
 
 
-def _host(text: str) -> str:
-    if not text or not re.fullmatch(r"[A-Za-z0-9.:_%-]+", text):
-        raise ValueError("is a host name or an IP address")
-    return text
-
-
 def _network(text: str) -> Network:
     try:
-        return ipaddress.ip_network(text)
+        wider = ip_network(text, strict=False)
     except ValueError:
-        pass
-    try:
-        wider = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError("is an IP address or a network, such as 10.1.0.0/16") from None
-    raise ValueError(f"has bits behind its prefix; the network is written {wider}")
+        raise ValueError("is an IP address or a network such as 10.1.0.0/16") from None
+    if str(wider.network_address) != str(ip_address(text.partition("/")[0])):
+        raise ValueError(f"has bits behind its prefix: write {wider}")
+    return wider
 
 
 def _uid(text: str) -> str:
-    if len(text) > _UID_CHARACTERS or not _UID.fullmatch(text):
-        raise ValueError("holds a text that is not a UID")
+    try:
+        values.check("UI", text, "1")
+    except ValueError:
+        text = ""
+    if "." not in text:
+        raise ValueError("is a list of SOP Class UIDs, such as 1.2.840.113619.4.26")
     return text
 
 
-def _whole_number(text: str) -> int:
-    if not text.isdecimal() or not text.isascii() or int(text) < 1:
-        raise ValueError("is a whole number from 1")
+def _folder_name(text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise ValueError("is the path of a folder")
+    return text
+
+
+def _whole_number(text: str, least: int, most: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,15}", text) or not least <= int(text) <= most:
+        raise ValueError(f"is a whole number from {least} to {most}")
     return int(text)
 
 
-def _positive(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text) or float(text) <= 0:
-        raise ValueError("is a number above 0")
+def _decimal(text: str, least: float, most: float) -> float:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text) or not least <= float(text) <= most:
+        raise ValueError(f"is a number from {least:g} to {most:g}")
     return float(text)

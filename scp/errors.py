@@ -1,4 +1,3 @@
-# ruff: noqa: N818 - each name is what happened, as an operator would say it
 """What can go wrong when the node acts, and nothing an element ever held.
 
 ScpError

@@ -200,7 +200,7 @@ def sweep(journal: Journal, spool: Spool, log: Log) -> None:
         log.info("instances swept", count=len(names))
 
 
-class _Leave(Exception):  # noqa: N818 - an order, not an error
+class _Leave(Exception):
     """The association cannot be used any more, and everything about it is settled."""
 
 

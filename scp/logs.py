@@ -35,6 +35,7 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "timestamp": "ISO 8601, UTC",
         "address": "IP address of a peer",
         "attempt": "which attempt of a delivery it was, from 1",
+        "cause": "why an association was lost, a fixed sentence of the code",
         "called_ae": "AE title that the peer asked for",
         "calling_ae": "AE title that the peer gives itself",
         "contexts": "presentation contexts accepted",
@@ -52,9 +53,11 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "profile": "name of a profile in the configuration",
         "reason": "a fixed sentence of the code",
         "refused": "instances refused",
+        "result": "Result of an A-ASSOCIATE-RJ",
         "route": "which route of the configuration",
         "size_bytes": "bytes of the instance as stored",
         "sop_class": "SOP Class UID",
+        "source": "Source of an A-ASSOCIATE-RJ or A-ABORT",
         "state": "state of a delivery or of the node",
         "status": "DIMSE status, hexadecimal",
         "stored": "instances stored",
@@ -73,7 +76,7 @@ _SILENT: Final = ("pydicom", "pynetdicom")
 """Loggers whose texts quote what an instance holds."""
 
 
-class UnknownField(Exception):  # noqa: N818 - what happened, as the tests would say it
+class UnknownField(Exception):
     """A line was given a field that is not on the list; only raised where `strict`."""
 
 

@@ -40,6 +40,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made by a lo
     Verification,
 )
 
+from rules.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from scp.dimse import SMALLEST_PDU_BYTES, is_uid, printable
 from scp.errors import AbortReason, AbortSource, ProtocolError
 
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
 # transport reports every outcome itself.
 logging.getLogger("pynetdicom").propagate = False
 
-IMPLEMENTATION_CLASS_UID: Final = "2.25.267328711838627008154025989816401909005"
-IMPLEMENTATION_VERSION_NAME: Final = "ANONODE"
 
 VERIFICATION: Final = str(Verification)
 STORAGE_CLASSES: Final[frozenset[str]] = frozenset(map(str, _STORAGE_CLASSES.values()))

@@ -83,7 +83,8 @@ class Node:
         self._ingest = Ingest(
             self._spool, self._journal, self._deidentifier, wake=self._forwarder.wake
         )
-        self._listeners = [self._listener(given) for given in sockets or [self._own_address]]
+        addresses: Sequence[tuple[str, int] | socket.socket] = sockets or [self._own_address]
+        self._listeners = [self._listener(address) for address in addresses]
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
 
     @property
@@ -143,9 +144,7 @@ class Node:
             self._journal, self._spool, destinations, self._association, policies=policies
         )
 
-    def _association(
-        self, name: str, contexts: Sequence[tuple[str, str]]
-    ) -> SenderAssociation:
+    def _association(self, name: str, contexts: Sequence[tuple[str, str]]) -> SenderAssociation:
         destination = self._config.destinations[name]
         return SenderAssociation(
             (destination.host, destination.port),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scp.part10 import Part10
 
 _SHOWN_CHARACTERS = 48
-_BULK_VRS = frozenset("OB OD OF OL OV OW UN".split())
+_BULK_VRS = frozenset(["OB", "OD", "OF", "OL", "OV", "OW", "UN"])
 
 Path = tuple[int, ...]
 """Tags and item indices, alternating, from the root."""

@@ -266,7 +266,7 @@ class _Root:
                 name = f"{shard}/{self._random_bytes(15).hex()}{SUFFIX}"
                 self.files.create(self.path / name)
                 made.append(name)
-            pass
+            self.sync_folder(self.path / shard)
         except OSError:
             self._batch_files = 1
             for name in made:

@@ -93,7 +93,7 @@ class Node:
     stop: Signal
 
 
-class _Answered(Exception):  # noqa: N818 - no error: the conversation is over
+class _Answered(Exception):
     """The last word has been said; only the peer's close is left."""
 
 

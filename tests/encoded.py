@@ -38,7 +38,7 @@ BIG_ENDIAN = "1.2.840.10008.1.2.2"
 JPEG = "1.2.840.10008.1.2.4.50"
 
 
-class Irregular(Exception):  # noqa: N818 -- a verdict, not a failure
+class Irregular(Exception):
     """The bytes are not a well-formed dataset; the message is the reason and the place."""
 
 

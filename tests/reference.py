@@ -21,14 +21,15 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydicom.charset import decode_bytes
 from pydicom.datadict import dictionary_has_tag, keyword_for_tag, repeater_has_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence
-from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.uid import UID_dictionary
+from pydicom.valuerep import TEXT_VR_DELIMS
 
 import rules.pseudonyms
 from tests.encoded import UNDEFINED, swapped, vr_in_dictionary
@@ -102,7 +103,7 @@ RESOLVED = {
 }
 
 
-class Refused(Exception):  # noqa: N818 -- a verdict, not a failure
+class Refused(Exception):
     """The instance has no SOP class or no SOP instance UID."""
 
 
@@ -128,9 +129,10 @@ def action(tag: int) -> str:
     """The action of the basic profile for a tag: X, Z, D, U or K."""
     group, element = tag >> 16, tag & 0xFFFF
     group_length, private = element == 0, group % 2 == 1
+    no_dataset = group in {0x0000, 0x0002}
     curve = 0x5000 <= group <= 0x50FE
     overlay = 0x6000 <= group <= 0x60FE
-    if group_length or private or curve or overlay or tag == TRAILING_PADDING:
+    if no_dataset or group_length or private or curve or overlay or tag == TRAILING_PADDING:
         return "X"
     if tag in table():
         return table()[tag]
@@ -146,53 +148,59 @@ class Rewriter:
     scope: str
     pseudonyms: Pseudonyms
 
-    def dataset(self, source: Dataset, *, root: bool) -> Dataset:
+    def dataset(self, source: Dataset) -> Dataset:
         """One dataset or item, in the order of its tags."""
         result = Dataset()
         for tag in sorted(source.keys()):
-            if root and tag.group in {0x0000, 0x0002}:
-                continue
             element = self.element(source, tag)
             if element is not None:
                 put(result, tag, element)
         return result
 
     def element(self, parent: Dataset, tag: BaseTag) -> DataElement | RawDataElement | None:
-        """What becomes of one element; None when it is removed."""
+        """What becomes of one element; None when it is removed.
+
+        An element that gets a new value gets it under the VR of the standard, whatever was
+        stated (E.1-1a: a dummy is consistent with the VR). A sequence that should be walked
+        but is stated as something that cannot be walked is removed.
+        """
         original = parent.get_item(tag)
         code = action(tag)
         if code == "X":
             return None
-        if is_sequence(original):
+        if code == "K" and not is_sequence_by_standard(tag):
+            return self.kept(parent, original) if is_sequence(original) else original
+        if is_sequence_by_standard(tag):
             return self.new_sequence(parent, original, code)
-        return original if code == "K" else self.new_leaf(parent, original, code)
+        return self.new_leaf(parent, original, code)
 
     def new_sequence(
         self, parent: Dataset, original: DataElement | RawDataElement, code: str
-    ) -> DataElement:
+    ) -> DataElement | None:
         """K and U walk the items, Z empties, D puts one item in the place of all."""
         if code == "Z":
             return sequence(original.tag, [])
         if code == "D":
             return sequence(original.tag, [dummy_item(original.tag)])
-        return self.kept(parent, original)
+        return self.kept(parent, original) if is_sequence(original) else None
 
-    def new_leaf(self, parent: Dataset, original: RawDataElement, code: str) -> RawDataElement:
-        """The element with its new value, under the VR that it had; never as UN of a known one."""
-        tag, vr = original.tag, vr_of(original)
-        if vr == "UN":
-            vr = vr_in_dictionary(tag) or "UN"
+    def new_leaf(
+        self, parent: Dataset, original: DataElement | RawDataElement, code: str
+    ) -> RawDataElement:
+        """The element with its new value; items under a tag that is no sequence are no value."""
+        tag, vr = original.tag, vr_in_dictionary(original.tag) or "UN"
+        value = original.value if isinstance(original, RawDataElement) else b""
         if code == "Z":
             return raw(tag, vr, b"")
         if code == "U" or vr == "UI":
-            return raw(tag, vr, self.new_uids(original.value or b"", dummy=code == "D"))
+            return raw(tag, vr, self.new_uids(value or b"", dummy=code == "D"))
         if tag == PATIENT_ID:
-            return raw(tag, vr, self.new_patient_id(parent))
+            return raw(tag, vr, self.new_patient_id(value or b"", parent._character_set))
         return raw(tag, vr, DUMMY[vr])
 
     def kept(self, parent: Dataset, original: DataElement | RawDataElement) -> DataElement:
         """A sequence in its own length form, every item rewritten."""
-        items = [self.dataset(item, root=False) for item in items_of(parent, original)]
+        items = [self.dataset(item) for item in items_of(parent, original)]
         kept = sequence(original.tag, items)
         kept.is_undefined_length = is_undefined(original)
         return kept
@@ -208,11 +216,9 @@ class Rewriter:
             return original
         return self.pseudonyms.uid(self.scope, original)
 
-    def new_patient_id(self, parent: Dataset) -> bytes:
+    def new_patient_id(self, value: bytes, encodings: list[str]) -> bytes:
         """The pseudonym of the ID as its character set spells it."""
-        value = parent[PATIENT_ID].value
-        parts = value if isinstance(value, MultiValue) else [value]
-        original = "\\".join(str(part or "") for part in parts).strip(" \0")
+        original = decode_bytes(value, encodings, TEXT_VR_DELIMS).strip(" \0")
         if not original:
             return b"ANONYMIZED"
         return even(self.pseudonyms.identifier(self.scope, original))
@@ -263,7 +269,7 @@ def deidentify(
         if not text_of(source, tag):
             raise Refused(hex(tag))
     rewriter = Rewriter(profile_name, scope or profile_name, pseudonyms)
-    result = rewriter.dataset(source, root=True)
+    result = rewriter.dataset(source)
     rewriter.mark(result)
     return result
 
@@ -345,12 +351,6 @@ def even(text: str, padding: bytes = b" ") -> bytes:
     return value + padding * (len(value) % 2)
 
 
-def vr_of(element: DataElement | RawDataElement) -> str:
-    """The VR as stated, else of the dictionary, else of the table, else UN."""
-    tag = int(element.tag)
-    return element.VR or vr_in_dictionary(tag) or vr_in_table().get(tag) or "UN"
-
-
 def is_undefined(element: DataElement | RawDataElement) -> bool:
     """Whether the length is undefined."""
     if isinstance(element, RawDataElement):
@@ -362,8 +362,12 @@ def is_sequence(element: DataElement | RawDataElement) -> bool:
     """SQ as stated, or by the dictionary where nothing or UN is stated (PS3.5 6.2.2)."""
     if isinstance(element, DataElement) or element.VR == "SQ":
         return element.VR == "SQ"
-    known = vr_in_dictionary(element.tag) or vr_in_table().get(element.tag)
-    return element.VR in {None, "UN"} and known == "SQ"
+    return element.VR in {None, "UN"} and is_sequence_by_standard(element.tag)
+
+
+def is_sequence_by_standard(tag: int) -> bool:
+    """Whether the dictionary, or the table for what is newer, calls it SQ."""
+    return (vr_in_dictionary(tag) or vr_in_table().get(tag)) == "SQ"
 
 
 def items_of(parent: Dataset, element: DataElement | RawDataElement) -> list[Dataset]:

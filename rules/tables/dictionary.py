@@ -17,6 +17,7 @@ from pydicom.uid import UID_dictionary  # type: ignore[attr-defined]  # not re-e
 
 # Callers ask with tags of the wire, so the answers that are remembered are bounded.
 _REMEMBERED = 1 << 15
+_DELIMITER_GROUP = 0xFFFE
 
 
 @lru_cache(_REMEMBERED)
@@ -25,7 +26,7 @@ def vr_of(tag: int) -> str | None:
 
     Item and delimiter tags of group FFFE have none.
     """
-    if not is_known(tag) or tag >> 16 == 0xFFFE:
+    if not is_known(tag) or tag >> 16 == _DELIMITER_GROUP:
         return None
     return dictionary_VR(tag)
 

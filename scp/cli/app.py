@@ -38,7 +38,7 @@ app.command()(store.retry)
 app.command()(demo.demo)
 
 
-def _version(value: bool) -> None:  # noqa: FBT001 - the shape of a Typer callback
+def _version(value: bool) -> None:
     if value:
         Console().print(f"anonode {__version__}")
         raise typer.Exit

@@ -131,7 +131,9 @@ def _node(folder: Path, archive_port: int) -> Node:
 
 
 def _run(files: list[Part10], node: Node, archive: Archive) -> None:
-    screen.say(f"Sending {len(files)} instances over DIMSE, as CT1 to ANONODE on port {node.port}:")
+    screen.say(
+        f"Sending {len(files)} instances over DIMSE, as CT1 to ANONODE on port {node.port}:"
+    )
     accepted = 0
     address = ("127.0.0.1", node.port)
     for sent in send_files(files, address, calling_ae="CT1", called_ae="ANONODE"):

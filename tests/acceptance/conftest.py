@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-
 @pytest.fixture(scope="session")
 def packaged() -> Callable[[str], Path]:
     """A real file that pydicom ships, by name."""

@@ -62,10 +62,7 @@ def _file(content):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("round_", range(2))
-def test_a_stop_under_load_loses_nothing_that_was_acknowledged(
-    tmp_path, packaged, deadline_s, round_
-):
+def test_a_stop_under_load_loses_nothing_that_was_acknowledged(tmp_path, packaged, deadline_s):
     """SIGTERM drains: all acknowledged instances are there after the next start."""
     with Archive() as archive:
         node = RunningNode(tmp_path, CONFIG.format(port=archive.port))
