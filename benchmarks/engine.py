@@ -86,13 +86,13 @@ def _anonode(encoded: bytes, fragment: int) -> Callable[[], bytes]:
     pseudonyms = Pseudonyms(_KEY)
 
     def once() -> bytes:
-        written = BytesIO()
         deidentifier = Deidentifier(plan, pseudonyms, instances.EXPLICIT_LITTLE)
         view = memoryview(encoded)
+        buffers: list[bytes | memoryview] = []
         for at in range(0, len(view), fragment):
-            written.writelines(deidentifier.feed(view[at : at + fragment]))
-        written.writelines(deidentifier.finish()[0])
-        return written.getvalue()
+            buffers += deidentifier.feed(view[at : at + fragment])
+        buffers += deidentifier.finish()[0]
+        return b"".join(buffers)
 
     return once
 

@@ -213,13 +213,14 @@ class _Body:
                 return []
             return self._pass_header()
         except Irregular:
+            self._header.own()
             self._stage = self._gather_whole
             return self._gather_whole(b"")
 
     def _gather_whole(self, fragment: Buffer) -> list[Buffer]:
         if len(self._header.data) + len(fragment) > self._limits.whole_bytes:
             raise DeidentificationError(Reason.TOO_LARGE)
-        self._header.data += fragment
+        self._header.append(fragment)
         return []
 
     def _pass_pixels(self, fragment: Buffer) -> list[Buffer]:
@@ -250,20 +251,20 @@ class _Body:
         """The rewritten header, and whatever of group 7FE0 has come with it."""
         header = self._header
         data = bytes(memoryview(header.data)[: header.end])
-        rest = bytes(memoryview(header.data)[header.end :])
-        buffers = self._rewritten_header(data, header.index)
-        header.data = bytearray()
+        rest = memoryview(header.data)[header.end :]
+        buffers = self._rewritten_header(data, header)
+        header.data = b""
         self._stage = self._pass_pixels
         return buffers + self._pass_pixels(rest)
 
-    def _rewritten_header(self, data: bytes, index: dict[int, tuple[int, int]]) -> list[Buffer]:
-        root = Root(data, index, self._plan)
+    def _rewritten_header(self, data: bytes, header: Header) -> list[Buffer]:
+        root = Root(data, {entry[0]: entry for entry in header.entries}, self._plan)
         self._judge(root)
-        charsets = tuple(root.original(_CHARSET).split("\\")) if _CHARSET in index else ()
+        charsets = tuple(root.original(_CHARSET).split("\\")) if root.has(_CHARSET) else ()
         context = Context(self._pseudonyms, self._implicit, charsets)
         walk = Walk(context, self._limits.depth, self._limits.elements)
-        walk.ends = index
-        buffers = walk.root(data, self._plan, insert=True)
+        walk.ends = header.ends
+        buffers = walk.root(data, self._plan, insert=True, entries=header.entries)
         walk.ends = {}
         root.captured = walk.captured
         self._walk, self.root = walk, root

@@ -71,6 +71,10 @@ class Document:
             raise KeyError(path)
         return node.plain
 
+    def has(self, path: Path) -> bool:
+        """Whether there is a value at a path, be it None."""
+        return not self._walk(path)[2]
+
     def mark(self, path: Path) -> Mark:
         """The place of the value at a path, or of the nearest value above it."""
         return self._walk(path)[1].mark
@@ -314,40 +318,33 @@ def _bad_character(error: yaml.reader.ReaderError, text: str, file: str) -> tupl
     return mark, f"the character U+{int(error.character):04X} cannot stand in a file of rules"
 
 
+_OPEN = (
+    "of line {opened} is not closed, or a text in it needs quotes because it holds one of "
+    "[ ] {{ }} , : ?"
+)
+_MISPLACED = (
+    "does not fit the lines above it: compare its indentation and dashes with line {opened}, "
+    "and look for text behind a closing quotation mark"
+)
+_COLON = (
+    "a second colon on this line, or none on the line above; a text that holds a colon and a "
+    "space needs quotes"
+)
 # What PyYAML says -> what a person can do about it. "{opened}" is where the thing began.
 _SYNTAX = (
     (r"character '\\t'", "a tab; indent with spaces"),
     (r"character '(.)' that cannot start", "a text that begins with {0} needs quotes"),
-    (
-        "mapping values are not allowed",
-        "a second colon on this line, or none on the line above; a text that holds a colon and "
-        "a space needs quotes",
-    ),
+    ("mapping values are not allowed", _COLON),
     ("sequence entries are not allowed", 'a list begins on a line of its own, each item "- "'),
     ("while scanning an alias", "a text that begins with * needs quotes"),
     ("while scanning an anchor", "a text that begins with & needs quotes"),
     ("while (scanning|parsing) a (tag|node)", "a text that begins with ! needs quotes"),
     ("while scanning a quoted scalar", "the quotation mark of line {opened} is never closed"),
-    (
-        "unknown escape",
-        "inside double quotes a backslash begins an escape: write \\\\, or use single quotes",
-    ),
+    ("unknown escape", "in double quotes \\ begins an escape: write \\\\, or use single quotes"),
     ("escape sequence", "an escape in this text is not complete"),
-    (
-        "while parsing a flow sequence",
-        "the [ of line {opened} is not closed, or a text in it that holds brackets, braces or "
-        "colons needs quotes",
-    ),
-    (
-        "while parsing a flow mapping",
-        "the {{ of line {opened} is not closed, or a text in it that holds brackets, braces or "
-        "colons needs quotes",
-    ),
-    (
-        "expected <block end>",
-        "does not fit the lines above it: compare its indentation and dashes with line {opened}, "
-        "and look for text behind a closing quotation mark",
-    ),
+    ("while parsing a flow sequence", f"the [ {_OPEN}"),
+    ("while parsing a flow mapping", f"the {{{{ {_OPEN}"),
+    ("expected <block end>", _MISPLACED),
     ("simple key", "a key without a colon behind it"),
     ("<document start>", "indented less than the first line, or behind a line that begins with %"),
     ("block scalar", "a text that begins with | or > needs quotes"),

@@ -9,6 +9,10 @@ Source: PS3.5 7.1 (data elements), 7.5 (sequences), A.4 (fragments).
 from __future__ import annotations
 
 from struct import Struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ITEM = 0xFFFEE000
 ITEM_END = 0xFFFEE00D
@@ -29,6 +33,10 @@ _SPACE_PADDED = frozenset(
     }
 )
 _DELIMITER_GROUP = 0xFFFE
+
+Data = bytes | bytearray | memoryview
+Header = tuple[int, bytes, int, int, int]
+"""Tag, VR (empty when implicit), start of the header, start of the value, length."""
 
 EXPLICIT = Struct("<HH2sH")
 IMPLICIT = Struct("<HHL")
@@ -91,36 +99,54 @@ def padded(vr: str, value: bytes) -> bytes:
     return value + (b" " if vr in _SPACE_PADDED else b"\0")
 
 
-def read_header(
-    data: bytes | bytearray, pos: int, *, implicit: bool
-) -> tuple[int, bytes, int, int]:
+def headers(
+    data: Data, pos: int, bound: int, resume: list[int], *, implicit: bool
+) -> Iterator[Header]:
+    """The element headers between `pos` and `bound`, delimiters included, one after the other.
+
+    Values are stepped over, not looked at, and may reach beyond `bound`: that is for the caller
+    to judge. After one of undefined length the caller puts into `resume[0]` where it ends.
+
+    Raises:
+        Incomplete: a header is cut off by `bound`.
+        Irregular: a VR is not one of the standard.
+    """
+    while pos < bound:
+        value = pos + 8
+        if value > bound:
+            raise Incomplete
+        if implicit:
+            group, number, length = IMPLICIT.unpack_from(data, pos)
+            vr = b""
+        else:
+            group, number, vr, length = EXPLICIT.unpack_from(data, pos)
+            if vr not in SHORT_VRS:
+                if vr in LONG_VRS:
+                    value = pos + 12
+                    if value > bound:
+                        raise Incomplete
+                    (length,) = LENGTH.unpack_from(data, pos + 8)
+                elif group == _DELIMITER_GROUP:
+                    (length,) = LENGTH.unpack_from(data, pos + 4)
+                else:
+                    raise Irregular(group << 16 | number)
+        yield group << 16 | number, vr, pos, value, length
+        pos = value + length if length != UNDEFINED else resume[0]
+
+
+def read_header(data: Data, pos: int, *, implicit: bool) -> tuple[int, bytes, int, int]:
     """The element header at `pos`: tag, VR (empty when implicit), start of value, length.
 
     Raises:
         Incomplete: the header is cut off.
         Irregular: the VR is not one of the standard.
     """
-    if pos + 8 > len(data):
-        raise Incomplete
-    if implicit:
-        group, number, length = IMPLICIT.unpack_from(data, pos)
-        return group << 16 | number, b"", pos + 8, length
-    group, number, vr, length = EXPLICIT.unpack_from(data, pos)
-    tag = group << 16 | number
-    if vr in SHORT_VRS:
-        return tag, vr, pos + 8, length
-    if group == _DELIMITER_GROUP:
-        return tag, b"", pos + 8, LENGTH.unpack_from(data, pos + 4)[0]
-    if vr not in LONG_VRS:
-        raise Irregular(tag)
-    if pos + 12 > len(data):
-        raise Incomplete
-    return tag, vr, pos + 12, LENGTH.unpack_from(data, pos + 8)[0]
+    for tag, vr, _, value, length in headers(data, pos, len(data), [pos], implicit=implicit):
+        return tag, vr, value, length
+    raise Incomplete
 
 
-def undefined_end(
-    data: bytes | bytearray, pos: int, vr: bytes, *, implicit: bool, depth: int
-) -> int:
+def undefined_end(data: Data, pos: int, vr: bytes, *, implicit: bool, depth: int) -> int:
     """Where a value of undefined length ends, behind its delimiter.
 
     Args:
@@ -154,7 +180,7 @@ def is_items(vr: bytes, *, implicit: bool) -> bool:
     return implicit or vr not in _FRAGMENT_VRS
 
 
-def _item_header(data: bytes | bytearray, pos: int) -> tuple[int, int, int]:
+def _item_header(data: Data, pos: int) -> tuple[int, int, int]:
     if pos + 8 > len(data):
         raise Incomplete
     group, number, length = IMPLICIT.unpack_from(data, pos)
@@ -164,7 +190,7 @@ def _item_header(data: bytes | bytearray, pos: int) -> tuple[int, int, int]:
     return tag, pos + 8, length
 
 
-def _fragments_end(data: bytes | bytearray, pos: int) -> int:
+def _fragments_end(data: Data, pos: int) -> int:
     while True:
         tag, start, length = _item_header(data, pos)
         if tag == SEQUENCE_END:
@@ -174,14 +200,13 @@ def _fragments_end(data: bytes | bytearray, pos: int) -> int:
         pos = start + length
 
 
-def _item_end(data: bytes | bytearray, pos: int, *, implicit: bool, depth: int) -> int:
-    while True:
-        tag, vr, start, length = read_header(data, pos, implicit=implicit)
+def _item_end(data: Data, pos: int, *, implicit: bool, depth: int) -> int:
+    resume = [pos]
+    for tag, vr, _, value, length in headers(data, pos, len(data), resume, implicit=implicit):
         if tag == ITEM_END:
-            return start
+            return value
         if tag >> 16 == _DELIMITER_GROUP:
             raise Irregular(tag)
         if length == UNDEFINED:
-            pos = undefined_end(data, start, vr, implicit=implicit, depth=depth - 1)
-        else:
-            pos = start + length
+            resume[0] = undefined_end(data, value, vr, implicit=implicit, depth=depth - 1)
+    raise Incomplete

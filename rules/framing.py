@@ -8,35 +8,30 @@ fragments are.
 
 from __future__ import annotations
 
-from rules.elements import (
-    EXPLICIT,
-    IMPLICIT,
-    LENGTH,
-    LONG_VRS,
-    SHORT_VRS,
-    UNDEFINED,
-    Incomplete,
-    Irregular,
-    TooDeep,
-    undefined_end,
-)
+from rules.elements import UNDEFINED, Incomplete, TooDeep, headers, undefined_end
+from rules.elements import Header as ElementHeader
 from rules.errors import DeidentificationError, Reason
 from rules.pixeldata import PIXEL_GROUP
+
+_PIXELS = PIXEL_GROUP << 16
 
 
 class Header:
     """The gathered header.
 
     Attributes:
-        data: All that has come; behind `end` it is no longer header.
+        data: All that has come; behind `end` it is no longer header. One fragment that holds
+            the whole header is not copied.
         end: Where the search stands.
-        index: (start, end) of the value of each root element, by tag; delimiters excluded.
+        entries: The headers of the root elements up to there.
+        ends: Where those of undefined length end, by tag.
     """
 
     def __init__(self, *, implicit: bool, size_limit: int, depth_limit: int) -> None:
-        self.data = bytearray()
+        self.data: bytes | bytearray | memoryview = b""
         self.end = 0
-        self.index: dict[int, tuple[int, int]] = {}
+        self.entries: list[ElementHeader] = []
+        self.ends: dict[int, int] = {}
         self._implicit = implicit
         self._size_limit = size_limit
         self._depth_limit = depth_limit
@@ -49,18 +44,26 @@ class Header:
             DeidentificationError: larger or deeper than the limits.
             Irregular: may be repaired on the slow path.
         """
-        self.data += fragment
-        if len(self.data) < self._look_again_at:
-            return False
-        try:
-            return self._search()
-        except Incomplete:
-            self._look_again_at = 2 * len(self.data) - self.end
-        except TooDeep:
-            raise DeidentificationError(Reason.TOO_DEEP) from None
-        if self.end > self._size_limit or len(self.data) > 2 * self._size_limit:
+        if self.data:
+            self.append(fragment)
+        else:
+            self.data = fragment
+        if len(self.data) >= self._look_again_at and self._found():
+            return True
+        self.own()
+        if len(self.data) > 2 * self._size_limit:
             raise DeidentificationError(Reason.TOO_LARGE)
         return False
+
+    def append(self, fragment: bytes | memoryview) -> None:
+        """Gather without looking."""
+        self.own().extend(fragment)
+
+    def own(self) -> bytearray:
+        """Copy what still lies in the caller's fragment."""
+        if not isinstance(self.data, bytearray):
+            self.data = bytearray(self.data)
+        return self.data
 
     def finish(self) -> None:
         """Say that no more comes.
@@ -75,49 +78,43 @@ class Header:
         if self.end != len(self.data):
             raise DeidentificationError(Reason.TRUNCATED)
 
+    def _found(self) -> bool:
+        try:
+            return self._search()
+        except Incomplete:
+            self._look_again_at = 2 * len(self.data) - self.end
+        except TooDeep:
+            raise DeidentificationError(Reason.TOO_DEEP) from None
+        return False
+
     def _search(self) -> bool:
         """Step over root elements; False when the data end exactly between two.
 
         Raises:
             Incomplete: in the middle of an element.
         """
-        data, index, implicit = self.data, self.index, self._implicit
-        size, pos = len(data), self.end
+        data, entries, limit = self.data, self.entries, self._size_limit
+        size, end = len(data), self.end
+        resume = [end]
         try:
-            while pos < size:
-                if pos + 8 > size:
-                    raise Incomplete
-                vr = b""
-                if implicit:
-                    group, number, length = IMPLICIT.unpack_from(data, pos)
-                    value = pos + 8
-                else:
-                    group, number, vr, length = EXPLICIT.unpack_from(data, pos)
-                    value = pos + 8
-                if group >= PIXEL_GROUP:
+            for entry in headers(data, end, size, resume, implicit=self._implicit):
+                tag, vr, _, value, length = entry
+                if tag >= _PIXELS:
                     return True
-                if not implicit and vr not in SHORT_VRS:
-                    if vr not in LONG_VRS:
-                        raise Irregular(group << 16 | number)
-                    if pos + 12 > size:
-                        raise Incomplete
-                    (length,) = LENGTH.unpack_from(data, value)
-                    value = pos + 12
+                stop = value + length
                 if length == UNDEFINED:
-                    stop = undefined_end(
-                        data, value, vr, implicit=implicit, depth=self._depth_limit
-                    )
-                else:
-                    stop = value + length
-                self._check_size(stop)
+                    resume[0] = stop = self.ends[tag] = self._end_of(vr, value)
+                if stop > limit:
+                    raise DeidentificationError(Reason.TOO_LARGE)
                 if stop > size:
                     raise Incomplete
-                index[group << 16 | number] = (value, stop)
-                pos = stop
-            return False
+                entries.append(entry)
+                end = stop
         finally:
-            self.end = pos
+            self.end = end
+        return False
 
-    def _check_size(self, stop: int) -> None:
-        if stop > self._size_limit:
-            raise DeidentificationError(Reason.TOO_LARGE)
+    def _end_of(self, vr: bytes, value: int) -> int:
+        return undefined_end(
+            self.data, value, vr, implicit=self._implicit, depth=self._depth_limit
+        )

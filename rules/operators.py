@@ -11,7 +11,7 @@ Source: PS3.15 E.1.1, E.3; PS3.5 6.2 for the dummies.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from rules import values
 from rules.elements import element, item, padded
@@ -70,6 +70,10 @@ class Operator(Protocol):
     def code(self) -> str:
         """The action code of PS3.15 Table E.1-1a: D Z X K C or U."""
 
+    @property
+    def constant(self) -> bool:
+        """Whether the result is the same for every value, so that it may be remembered."""
+
     def describe(self) -> str:
         """A few words for `check` and `preview`."""
 
@@ -92,6 +96,7 @@ class Verdict:
 
     code: str
     words: str
+    constant: ClassVar[bool] = False
 
     def describe(self) -> str:
         """See Operator."""
@@ -112,6 +117,7 @@ class Empty:
     """Z: present, of zero length."""
 
     code: str = "Z"
+    constant: ClassVar[bool] = True
 
     def describe(self) -> str:
         """See Operator."""
@@ -127,6 +133,7 @@ class Dummy:
     """D: a value of the VR that says nothing."""
 
     code: str = "D"
+    constant: ClassVar[bool] = True
 
     def describe(self) -> str:
         """See Operator."""
@@ -143,6 +150,7 @@ class RemapUID:
 
     scope: str
     code: str = "U"
+    constant: ClassVar[bool] = False
 
     def describe(self) -> str:
         """See Operator."""
@@ -167,6 +175,7 @@ class Pseudonym:
     scope: str
     when_empty: str = ""
     code: str = "D"
+    constant: ClassVar[bool] = False
 
     def describe(self) -> str:
         """See Operator."""
@@ -186,6 +195,7 @@ class LiteralText:
 
     text: str
     code: str = "D"
+    constant: ClassVar[bool] = False
 
     def describe(self) -> str:
         """See Operator."""
@@ -203,6 +213,7 @@ class Constant:
     value: bytes
     words: str
     code: str = "D"
+    constant: ClassVar[bool] = True
 
     def describe(self) -> str:
         """See Operator."""
@@ -220,6 +231,7 @@ class Items:
     items: tuple[tuple[tuple[int, str, Operator], ...], ...]
     words: str
     code: str = "D"
+    constant: ClassVar[bool] = False
 
     def describe(self) -> str:
         """See Operator."""
@@ -236,6 +248,7 @@ class AppendText:
 
     text: str
     code: str = "K"
+    constant: ClassVar[bool] = False
 
     def describe(self) -> str:
         """See Operator."""
@@ -261,6 +274,7 @@ class AppendCode:
     meaning: str
     code: str = "K"
     _item: Items = field(init=False, repr=False, compare=False)
+    constant: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_item", code_items(self.code_value, "DCM", self.meaning))

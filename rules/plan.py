@@ -23,11 +23,13 @@ _REMEMBERED = 1 << 14
 class Actions(dict[int, "Operator"]):
     """Tag of a standard attribute -> operator; a tag not seen before is resolved once."""
 
-    __slots__ = ("_resolve",)
+    __slots__ = ("_resolve", "encoded")
 
     def __init__(self, resolve: Callable[[int], Operator]) -> None:
         super().__init__()
         self._resolve = resolve
+        self.encoded: dict[tuple[int, bytes, bool], tuple[bytes, bytes]] = {}
+        """Elements whose result never differs, and their values; by tag, VR received, VR form."""
 
     def __missing__(self, tag: int) -> Operator:
         operator = self._resolve(tag)

@@ -18,7 +18,7 @@ _IDENTIFIER_BYTES = 10  # 16 characters of base 32: they fit an SH, the narrowes
 class Pseudonyms:
     """The functions under one key."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_key", "_prefixes")
 
     def __init__(self, key: bytes) -> None:
         """Take the secret.
@@ -30,6 +30,7 @@ class Pseudonyms:
             message = f"the key has {len(key)} bytes; at least {KEY_BYTES} are needed"
             raise ValueError(message)
         self._key = key
+        self._prefixes: dict[tuple[str, str], bytes] = {}
 
     def __repr__(self) -> str:
         return "Pseudonyms(<key>)"
@@ -56,6 +57,13 @@ class Pseudonyms:
         return f"2.25.{number}"
 
     def _digest(self, purpose: str, scope: str, original: str) -> bytes:
-        parts = [part.encode("utf-8", "surrogatepass") for part in (purpose, scope, original)]
-        message = b"".join(len(part).to_bytes(8) + part for part in parts)
-        return hmac.digest(self._key, message, "sha256")
+        prefix = self._prefixes.get((purpose, scope))
+        if prefix is None:  # scopes come from the configuration, so there are few
+            prefix = self._prefixes[purpose, scope] = _framed(purpose) + _framed(scope)
+        return hmac.digest(self._key, prefix + _framed(original), "sha256")
+
+
+def _framed(text: str) -> bytes:
+    """A text that says how long it is."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    return len(encoded).to_bytes(8) + encoded

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 
-def repaired(data: bytes | bytearray, *, implicit: bool) -> bytes:
+def repaired(data: bytes | bytearray | memoryview, *, implicit: bool) -> bytes:
     """The dataset as pydicom understands it, in well-formed little endian.
 
     Raises:

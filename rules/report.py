@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from pydicom.charset import decode_bytes, python_encoding
 
+from rules.elements import UNDEFINED
 from rules.operators import DESCEND, KEEP, plain
 from rules.tables.dictionary import keyword_of, vr_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rules.elements import Header
     from rules.plan import Plan
 
 _CHARSET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
@@ -69,6 +71,9 @@ MAIN_TAGS = (
 )
 
 
+_KEYWORDS = {tag: keyword_of(tag) for tag in MAIN_TAGS}
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     r"""One de-identified instance; every text is of the result, empty where absent.
@@ -93,9 +98,13 @@ class Root:
     """The root elements in front of group 7FE0, before and after."""
 
     data: bytes
-    index: Mapping[int, tuple[int, int]]
+    entries: Mapping[int, Header]
     plan: Plan
     captured: Mapping[int, bytes] = field(default_factory=dict)
+
+    def has(self, tag: int) -> bool:
+        """Whether it was received, empty or not."""
+        return tag in self.entries
 
     def original(self, tag: int) -> str:
         """As received, byte for character, without padding; empty when absent."""
@@ -103,7 +112,7 @@ class Root:
 
     def lookup(self, tag: int) -> str | None:
         """As received, decoded; None when absent."""
-        if tag not in self.index:
+        if tag not in self.entries:
             return None
         numbers = _NUMBERS.get(vr_of(tag) or "")
         if numbers:
@@ -116,9 +125,17 @@ class Root:
         """As written; empty when absent."""
         return _decoded(self._result(tag), plain(self._result(_CHARSET)).strip(" \0"))
 
+    def texts(self) -> dict[int, str]:
+        """The main attributes as written, those that are present."""
+        charsets = plain(self._result(_CHARSET)).strip(" \0")
+        present = [tag for tag in MAIN_TAGS if tag in self.entries or tag in self.captured]
+        return {tag: _decoded(self._result(tag), charsets) for tag in present}
+
     def _received(self, tag: int) -> bytes:
-        start, end = self.index.get(tag, (0, 0))
-        return self.data[start:end]
+        if tag not in self.entries:
+            return b""
+        _, _, _, value, length = self.entries[tag]
+        return self.data[value : value + length] if length != UNDEFINED else b""
 
     def _whole(self, tag: int, numbers: Struct) -> bytes:
         value = self._received(tag)
@@ -132,7 +149,7 @@ class Root:
 
 def report(root: Root | None, counts: Mapping[str, int], transfer_syntax_uid: str) -> Report:
     """The report of a finished instance."""
-    texts = {tag: root.text(tag) for tag in MAIN_TAGS} if root else {}
+    texts = root.texts() if root else {}
     return Report(
         sop_class_uid=texts.get(_SOP_CLASS, ""),
         sop_instance_uid=texts.get(_SOP_INSTANCE, ""),
@@ -142,7 +159,7 @@ def report(root: Root | None, counts: Mapping[str, int], transfer_syntax_uid: st
         modality=texts.get(_MODALITY, ""),
         transfer_syntax_uid=transfer_syntax_uid,
         actions=counts,
-        tags={keyword_of(tag): text for tag, text in texts.items() if text},
+        tags={_KEYWORDS[tag]: text for tag, text in texts.items() if text},
     )
 
 

@@ -26,6 +26,7 @@ from rules.selectors import (
     PrivateTag,
     Selector,
     TagPattern,
+    closest,
     is_half_a_tag,
     keyword_pattern,
     nearest,
@@ -35,6 +36,8 @@ from rules.tables.dictionary import keyword_of, vr_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from pydantic_core import ErrorDetails
 
     from rules.conditions import Test
     from rules.document import Document, Path
@@ -229,31 +232,65 @@ def shaped(
 ) -> _Shape | None:
     """The map at a path as a model.
 
-    Every key that does not fit becomes a problem; the others are used, so that what they say
-    is checked in the same pass. None if no model can be made without the faulty ones.
+    Every key that does not fit and every one that is missing becomes a problem. In the model
+    they have their default, or an empty text, so that the rest is checked in the same pass;
+    `Document.has` tells them from what was written. None if there is no map.
     """
     plain = document.get(path)
     try:
         return model.model_validate(plain)
     except ValidationError as error:
-        for line in error.errors(include_url=False):
-            located = tuple(line["loc"])
-            _misfit(model, document, path, located, _sentence(line), problems)
-        faulty = {str(line["loc"][0]) for line in error.errors() if line["loc"]}
-    if not isinstance(plain, dict) or not faulty & plain.keys():
+        misfits = [_Misfit.of(line) for line in error.errors(include_url=False)]
+    _report(model, misfits, document, path, problems)
+    if not isinstance(plain, dict):
         return None
-    try:
-        return model.model_validate({k: v for k, v in plain.items() if k not in faulty})
-    except ValidationError:
-        return None
+    faulty = {str(misfit.located[0]) for misfit in misfits}
+    needed = (_alias(model, key) for key, one in model.model_fields.items() if one.is_required())
+    usable = {key: value for key, value in plain.items() if key not in faulty}
+    return model.model_validate(dict.fromkeys(needed, "") | usable)
 
 
-def _sentence(line: Mapping[str, object]) -> tuple[str, str]:
-    """The kind of an error of pydantic, and the sentence of ours that it carries, if any."""
-    kind = str(line["type"])
-    context = line.get("ctx")
-    error = context.get("error") if isinstance(context, dict) else None
-    return kind, str(error or "")
+@dataclass(frozen=True, slots=True)
+class _Misfit:
+    """One error of pydantic: its kind, where it is, and the sentence of ours it carries."""
+
+    kind: str
+    located: Path
+    sentence: str
+
+    @classmethod
+    def of(cls, line: ErrorDetails) -> _Misfit:
+        return cls(line["type"], tuple(line["loc"]), str(line.get("ctx", {}).get("error", "")))
+
+
+def _report(
+    model: type[Shape],
+    misfits: list[_Misfit],
+    document: Document,
+    path: Path,
+    problems: Problems,
+) -> None:
+    known = tuple(_alias(model, key) for key in model.model_fields)
+    meant: set[str | None] = set()
+    for misfit in misfits:
+        if misfit.kind == "extra_forbidden":
+            name = str(misfit.located[-1])
+            meant.add(closest(name, known))
+            problems.add(document.key_mark((*path, *misfit.located)), _unknown_key(name, known))
+        elif misfit.kind != "missing":
+            whole = (*path, *misfit.located)
+            problems.add(document.mark(whole), _unfit(misfit, whole, document))
+    missing = [str(one.located[-1]) for one in misfits if one.kind == "missing"]
+    # A key that is misspelt is not missing as well.
+    absent = [name for name in missing if name not in meant]
+    if absent:
+        verb = "is" if len(absent) == 1 else "are"
+        said = f"{' and '.join(absent)} {verb} missing{_of(path)}"
+        problems.add(document.key_mark(path), said)
+
+
+def _alias(model: type[Shape], key: str) -> str:
+    return model.model_fields[key].alias or key
 
 
 _KINDS = {
@@ -264,35 +301,26 @@ _KINDS = {
 }
 
 
-def _misfit(
-    model: type[Shape],
-    document: Document,
-    path: Path,
-    located: Path,
-    said: tuple[str, str],
-    problems: Problems,
-) -> None:
-    kind, sentence = said
-    whole = (*path, *located)
+def _unfit(misfit: _Misfit, whole: Path, document: Document) -> str:
     name = next((str(step) for step in reversed(whole) if isinstance(step, str)), "the file")
-    if kind == "extra_forbidden":
-        problems.add(document.key_mark(whole), _unknown_key(name, model))
-    elif kind == "missing":
-        problems.add(document.key_mark(path), f"{name} is missing{_of(path)}")
-    elif kind == "value_error":
-        problems.add(document.mark(whole), f"{name} {sentence}")
-    elif document.get(whole) is None:
-        problems.add(document.mark(whole), f"{name} is empty; it is {_KINDS.get(kind, 'a text')}")
-    else:
-        problems.add(document.mark(whole), f"{name} is {_KINDS.get(kind, 'a text')}")
+    if whole and isinstance(whole[-1], int):
+        name = f"an item of {name}"
+    if misfit.sentence:
+        return f"{name} {misfit.sentence}"
+    wanted = _KINDS.get(misfit.kind, "a text")
+    if document.get(whole) is None:
+        return f"{name} is empty; it is {wanted}"
+    return f"{name} is {wanted}"
 
 
-def _unknown_key(name: str, model: type[Shape]) -> str:
-    known = tuple(info.alias or key for key, info in model.model_fields.items())
+def _unknown_key(name: str, known: tuple[str, ...]) -> str:
     if name in _JOB_KEYS:
         return f"{name} is for a job of Orthanc, not for a profile: drop this line"
-    near = nearest(name, known)
-    return f"{quoted(name)} is no key here{near or '; known are ' + ', '.join(known)}"
+    return f"{quoted(name)} is no key here{nearest(name, known) or _known_are(known)}"
+
+
+def _known_are(known: tuple[str, ...]) -> str:
+    return f"; known are {', '.join(known)}"
 
 
 def _of(path: Path) -> str:
@@ -582,7 +610,7 @@ class _Reading:
         elif vr == "SQ":
             return self._items(plain, path)
         else:
-            said = f"is a {vr}, not a sequence: it takes no list"
+            said = f"is of VR {vr}, not a sequence: it takes no list"
         self.problems.add(self._mark(*path), f"{keyword_of(tag)} {said}".strip())
         return None
 
@@ -653,7 +681,7 @@ class _Reading:
                 continue
             vr = vr_of(tag)
             if vr not in _COMPARED_VRS:
-                self.problems.add(mark, f"conditions on {vr or 'unknown'} attributes: {_NOT_YET}")
+                self.problems.add(mark, f"a condition on {_of_vr(vr)} {_NOT_YET}")
                 continue
             try:
                 tests[tag] = parse_test(asked)
@@ -671,6 +699,10 @@ class _Reading:
 _CHARACTER_SET_STAYS = (
     "SpecificCharacterSet stays as it is: the texts that are kept are encoded by it"
 )
+
+
+def _of_vr(vr: str | None) -> str:
+    return f"an attribute of VR {vr}" if vr else "an attribute that is not in the dictionary"
 
 
 def _private_of(base: str) -> str:
@@ -731,7 +763,8 @@ def _why_not_held(text: str, tag: int, vr: str | None) -> str | None:
     if vr == "SQ":
         return 'is a sequence: write a list of maps, or ""'
     try:
-        values.check(vr, text, dictionary_VM(tag))
+        # A plan writes the first VR where the dictionary leaves a choice (US or SS).
+        values.check(vr.split(" or ")[0], text, dictionary_VM(tag))
     except ValueError as error:
         return f"cannot be this: {error}"
     return None

@@ -126,9 +126,15 @@ def is_half_a_tag(text: str) -> bool:
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
     """`; did you mean X?` for the nearest of the known words, else nothing."""
+    close = closest(word, known)
+    return f"; did you mean {close}?" if close else ""
+
+
+def closest(word: str, known: tuple[str, ...]) -> str | None:
+    """The known word that is nearest to one that may be misspelt, if any is near."""
     by_folded = {one.casefold(): one for one in reversed(known)}
     close = get_close_matches(word[:_KEYWORD_CHARACTERS].casefold(), by_folded, n=1, cutoff=0.7)
-    return f"; did you mean {by_folded[close[0]]}?" if close else ""
+    return by_folded[close[0]] if close else None
 
 
 def _parts(text: str) -> list[str]:
@@ -231,7 +237,8 @@ def _usable(pattern: TagPattern) -> TagPattern:
 
 def _by_creator(pattern: TagPattern) -> str:
     group = _digits(pattern)[:4]
-    return f"({group},{{CREATOR}}{pattern.value & 0xFF:02X})"
+    element = _digits(pattern)[6:]
+    return f"({group},{{CREATOR}}{'ee' if 'x' in element else element})"
 
 
 def _private(part: str) -> PrivateTag:

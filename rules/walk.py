@@ -17,23 +17,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rules.elements import (
-    EXPLICIT,
     IMPLICIT,
     ITEM,
     ITEM_END,
     ITEM_END_BYTES,
     ITEM_START,
     LENGTH,
-    LONG_VRS,
     SEQUENCE_END,
     SEQUENCE_END_BYTES,
-    SHORT_VRS,
     UNDEFINED,
     Incomplete,
     Irregular,
     TooDeep,
     element,
     header,
+    headers,
     is_items,
     undefined_end,
 )
@@ -42,8 +40,9 @@ from rules.operators import DESCEND, KEEP, REMOVE, AppendCode, Verdict, plain
 from rules.tables.dictionary import vr_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from rules.elements import Header
     from rules.operators import Context, Operator
     from rules.plan import Plan
 
@@ -53,6 +52,7 @@ _HOLD = Verdict("X", "a private creator, until an element of its block stays")
 _MAYBE_ITEMS = Verdict("K", "keep, rules apply inside if it is a sequence")
 _UNKNOWN_VRS = frozenset((b"UN", b""))
 _SIZE_OF_LENGTH = 4
+_REMEMBERED = 1 << 12
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class Walk:
         depth_limit: Levels of sequences allowed.
         elements_left: Elements that may still be visited, over all levels.
         last_tag: The root tag the next one must be above.
-        ends: Where root values end that were looked through already, by tag.
+        ends: Where root values of undefined length end, as far as that is known, by tag.
         captured: Values that operators wrote at the root, by tag.
         counts: Elements touched, by action code.
     """
@@ -73,7 +73,7 @@ class Walk:
     depth_limit: int
     elements_left: int
     last_tag: int = -1
-    ends: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    ends: Mapping[int, int] = field(default_factory=dict)
     captured: dict[int, bytes] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     _implicit_context: Context = field(init=False)
@@ -81,12 +81,20 @@ class Walk:
     def __post_init__(self) -> None:
         self._implicit_context = replace(self.context, implicit=True)
 
-    def root(self, data: bytes, plan: Plan, *, insert: bool) -> list[bytes]:
+    def root(
+        self,
+        data: bytes,
+        plan: Plan,
+        *,
+        insert: bool,
+        entries: Iterable[Header] | None = None,
+    ) -> list[bytes]:
         """Rewrite whole root elements; their tags go on ascending from call to call.
 
         Args:
             data: The elements, nothing else.
             plan: Of the root.
+            entries: Their headers, if they were read before.
             insert: Whether the plan's inserts are written among these.
 
         Raises:
@@ -96,7 +104,12 @@ class Walk:
         level = _Level(self, data, plan, 0, implicit=self.context.implicit, insert=insert)
         level.last = self.last_tag
         try:
-            level.run(0, len(data))
+            resume = [0]
+            if entries is None:
+                implicit = self.context.implicit
+                entries = headers(data, 0, len(data), resume, implicit=implicit)
+            if data:
+                level.run(entries, resume, len(data))
         except Incomplete:
             raise DeidentificationError(Reason.TRUNCATED) from None
         except TooDeep:
@@ -143,75 +156,62 @@ class _Level:
         self.last = -1
         self.out: list[bytes] = []
 
-    def run(self, pos: int, end: int | None) -> int:  # noqa: C901, PLR0912, PLR0915 - the hot loop
-        """Rewrite up to `end`, or behind the item delimiter when `end` is None.
+    def run(  # noqa: C901, PLR0912 - the hot loop
+        self, entries: Iterable[Header], resume: list[int], bound: int
+    ) -> int:
+        """Rewrite the elements that `entries` names.
+
+        Args:
+            entries: Their headers.
+            resume: Where the first of them begins; told where each of undefined length ends.
+            bound: Where they must end; 0 for an open item, which ends at its delimiter.
 
         Returns:
             The position behind what was read.
         """
-        data, out, implicit = self._data, self.out, self._implicit
-        bound = len(data) if end is None else end
-        actions, no_private = self._plan.actions, self._plan.private.keeps_nothing
+        data, out, actions = self._data, self.out, self._plan.actions
+        no_private = self._plan.private.keeps_nothing
         attention = self._attention()
-        last, visited, removed, run = self.last, 0, 0, pos
-        while pos < bound:
-            if pos + 8 > bound:
-                raise Incomplete
-            if implicit:
-                group, number, length = IMPLICIT.unpack_from(data, pos)
-                vr, value = b"", pos + 8
-            else:
-                group, number, vr, length = EXPLICIT.unpack_from(data, pos)
-                value = pos + 8
-                if vr not in SHORT_VRS:
-                    if vr in LONG_VRS:
-                        if pos + 12 > bound:
-                            raise Incomplete
-                        (length,) = LENGTH.unpack_from(data, value)
-                        value = pos + 12
-                    elif group != 0xFFFE:  # noqa: PLR2004 - the group of delimiters
-                        raise Irregular(group << 16 | number)
-            tag = group << 16 | number
+        last, visited, removed, run = self.last, 0, 0, resume[0]
+        limit = bound or len(data)
+        for tag, vr, pos, value, length in entries:
             if tag <= last:
                 raise Irregular(tag)
             last = tag
             if tag >= attention:
-                if run < pos:
-                    out.append(data[run:pos])
-                    run = pos
+                out.append(data[run:pos])
+                run = pos
                 if tag >= _DELIMITERS:
-                    if tag != ITEM_END or end is not None:
+                    if tag != ITEM_END or bound:
                         raise Irregular(tag)
                     self._finish(last, visited, removed)
                     return value
                 attention = self._insert_before(tag)
             visited += 1
-            stop = value + length
-            if stop > bound and length != UNDEFINED:
-                raise Irregular(tag) if self._depth else Incomplete
-            if group & 1:
+            if tag & 0x10000:
                 action = REMOVE if no_private else self._private(tag, vr, value, length)
             else:
                 action = actions[tag]
             if length != UNDEFINED:
+                stop = value + length
+                if stop > limit:
+                    raise Irregular(tag) if self._depth else Incomplete
                 if action is KEEP and vr != b"SQ":
-                    pos = stop
                     continue
                 if action is REMOVE:
                     if run < pos:
                         out.append(data[run:pos])
                     removed += 1
-                    pos = run = stop
+                    run = stop
                     continue
             if run < pos:
                 out.append(data[run:pos])
-            pos = run = self._changed(tag, vr, pos, value, length, action)
-        if end is None:
+            run = resume[0] = self._changed(tag, vr, pos, value, length, action)
+        if not bound:
             raise Incomplete
-        if run < pos:
-            out.append(data[run:pos])
+        out.append(data[run:bound])
         self._finish(last, visited, removed)
-        return pos
+        return bound
 
     def _finish(self, last: int, visited: int, removed: int) -> None:
         self.last = last
@@ -252,19 +252,30 @@ class _Level:
             self._write(tag, "SQ", content, action, is_open=length == UNDEFINED)
         else:
             content = self._data[value:stop] if length != UNDEFINED else b""
-            self._write(tag, _written_vr(tag, vr), content, action)
+            self._replace(tag, vr, content, action)
         return stop
 
     def _end(self, tag: int, value: int, vr: bytes) -> int:
-        start, end = self._walk.ends.get(tag, (0, 0))
-        if start == value and not self._depth:
-            return end
+        if not self._depth and tag in self._walk.ends:
+            return self._walk.ends[tag]
         left = self._walk.depth_limit - self._depth
         return undefined_end(self._data, value, vr, implicit=self._implicit, depth=left)
 
+    def _replace(self, tag: int, vr: bytes, content: bytes, operator: Operator) -> None:
+        """Write what an operator makes of a value; what is always the same is looked up."""
+        encoded, key = self._plan.actions.encoded, (tag, vr, self._implicit)
+        if key in encoded:
+            written, new = encoded[key]
+            self.out.append(written)
+            self._touched(tag, new, operator)
+            return
+        new = self._write(tag, _written_vr(tag, vr), content, operator)
+        if operator.constant and len(encoded) < _REMEMBERED:
+            encoded[key] = (self.out[-1], new)
+
     def _write(
         self, tag: int, vr: str, content: bytes, operator: Operator, *, is_open: bool = False
-    ) -> None:
+    ) -> bytes:
         implicit = self._implicit
         try:
             new = operator.apply(vr, content, self._walk.context_of(implicit=implicit))
@@ -275,6 +286,10 @@ class _Level:
                 self.out.append(element(tag, vr, new, implicit=implicit))
         except Exception:  # noqa: BLE001 - whatever it was, its text may quote the value
             raise DeidentificationError(Reason.OPERATOR, tag) from None
+        self._touched(tag, new, operator)
+        return new
+
+    def _touched(self, tag: int, new: bytes, operator: Operator) -> None:
         self._walk.counts[operator.code] += 1
         if not self._depth:
             self._walk.captured[tag] = new
@@ -319,11 +334,13 @@ class _Level:
                 raise Irregular(tag)
             plan = self._plan.item(tag, index)
             level = _Level(self._walk, data, plan, self._depth + 1, implicit=implicit, insert=True)
+            start, stop = pos + 8, 0 if length == UNDEFINED else pos + 8 + length
+            resume = [start]
+            entries = headers(data, start, stop or len(data), resume, implicit=implicit)
+            pos = level.run(entries, resume, stop)
             if length == UNDEFINED:
-                start, pos = pos, level.run(pos + 8, None)
-                buffers += (data[start : start + 8], *level.out, ITEM_END_BYTES)
+                buffers += (data[start - 8 : start], *level.out, ITEM_END_BYTES)
             else:
-                pos = level.run(pos + 8, pos + 8 + length)
                 buffers += (ITEM_START + _size(level.out), *level.out)
             index += 1
         return pos, buffers

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 Network = IPv4Network | IPv6Network
 T = TypeVar("T")
+S = TypeVar("S")
 
 _AE_CHARACTERS = 16
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
@@ -215,8 +216,7 @@ def load_config(path: Path) -> Config:
 
 def embedded_default(data: Path) -> Config:
     """The configuration of a node without a file, which keeps everything in `data`."""
-    config = parse_config(EMBEDDED, "(embedded default)", data.parent, data=data.name)
-    return config
+    return parse_config(EMBEDDED, "(embedded default)", data.parent, data=data.name)
 
 
 def parse_config(text: str, file: str, folder: Path, *, data: str = "./data") -> Config:
@@ -258,7 +258,7 @@ class _FileShape(Shape):
     node: dict[str, object] = Field(default_factory=dict)
     profiles: dict[str, object] = Field(default_factory=dict)
     destinations: dict[str, object] = Field(default_factory=dict)
-    routes: list[object]
+    routes: list[object] = Field(default_factory=list)
 
 
 class _NodeShape(Shape):
@@ -318,14 +318,13 @@ class _Reading:
         self._data = data
 
     def config(self, digest: str) -> Config:
-        shape = shaped(_FileShape, self._document, (), self._problems)
-        if shape is None:
-            # Without its first line or its routes the rest is still worth checking.
-            shape = _FileShape.model_construct(version="1", routes=[], **self._maps())
-        elif shape.version != "1":
+        shape = shaped(_FileShape, self._document, (), self._problems) or _FileShape(version="1")
+        if shape.version != "1":
             self._say(("version",), f"version is 1, not {quoted(shape.version)}")
-        elif not shape.routes:
-            self._say(("routes",), "routes is empty: nobody could send anything")
+        if not shape.routes:
+            said = "empty" if self._document.has(("routes",)) else "missing"
+            at = ("routes",) if said == "empty" else ()
+            self._say(at, f"routes is {said}: nobody could send anything")
         node = self._node()
         profiles = {name: self._profile(name) for name in shape.profiles}
         profiles |= {name: ready_made(name) for name in READY_MADE if name not in profiles}
@@ -341,12 +340,6 @@ class _Reading:
             routes=tuple(placed.route for placed in routes if placed),
         )
 
-    def _maps(self) -> dict[str, dict[str, object]]:
-        root = self._document.root
-        parts = root.items() if isinstance(root, dict) else ()
-        found = {name: part for name, part in parts if isinstance(part, dict)}
-        return {name: dict(found.get(name, {})) for name in ("profiles", "destinations")}
-
     # -- parts
 
     def _node(self) -> NodeConfig:
@@ -360,22 +353,17 @@ class _Reading:
             ae_title=self._at((*place, "ae_title"), shape.ae_title, _ae_title, ""),
             host=host,
             port=port,
-            data=self._folder / self._data_folder(shape),
+            data=self._folder / self._at((*place, "data"), shape.data, _folder_name, self._data),
             sop_classes=frozenset(self._sop_classes(shape.sop_classes)),
             associations=self._whole(place, shape, "max_associations", 1, 10_000),
             associations_per_address=self._whole(
                 place, shape, "max_associations_per_address", 1, 10_000
             ),
-            idle_s=self._seconds(place, shape, "idle_s", 1, _DAY_S),
-            drain_s=self._seconds(place, shape, "drain_s", 0, 3600),
+            idle_s=self._number(place, shape, "idle_s", 1, _DAY_S),
+            drain_s=self._number(place, shape, "drain_s", 0, 3600),
             message_bytes=self._whole(place, shape, "message_limit_bytes", _MIB, 1 << 40),
             header_bytes=self._whole(place, shape, "header_limit_bytes", _MIB, 1 << 32),
         )
-
-    def _data_folder(self, shape: _NodeShape) -> str:
-        if "data" not in shape.model_fields_set:
-            return self._data
-        return self._at(("node", "data"), shape.data, _folder_name, self._data)
 
     def _sop_classes(self, entries: list[object]) -> Iterable[str]:
         for index, entry in enumerate(entries):
@@ -398,18 +386,14 @@ class _Reading:
         if said:
             self._problems.add(self._document.key_mark(place), said)
         shape = shaped(_DestinationShape, self._document, place, self._problems)
-        shape = shape or _DestinationShape(ae_title="-", host="-", port="1")
-        calling = node.ae_title
-        if "calling_ae_title" in shape.model_fields_set:
-            at = (*place, "calling_ae_title")
-            calling = self._at(at, shape.calling_ae_title, _ae_title, calling)
-        base_s = self._seconds(place, shape, "retry_base_s", 1, 3600)
-        cap_s = self._seconds(place, shape, "retry_cap_s", 1, _DAY_S)
+        shape = shape or _DestinationShape(ae_title="", host="", port="")
+        at = (*place, "calling_ae_title")
+        calling = self._at(at, shape.calling_ae_title, _ae_title, node.ae_title)
+        base_s = self._number(place, shape, "retry_base_s", 1, 3600)
+        cap_s = self._number(place, shape, "retry_cap_s", 1, _DAY_S)
         if base_s > cap_s:
-            at = (
-                *place,
-                "retry_cap_s" if "retry_cap_s" in shape.model_fields_set else "retry_base_s",
-            )
+            cap = (*place, "retry_cap_s")
+            at = cap if self._document.has(cap) else (*place, "retry_base_s")
             self._say(at, "retry_base_s is longer than retry_cap_s")
         return Destination(
             name=name,
@@ -417,10 +401,10 @@ class _Reading:
             host=self._at((*place, "host"), shape.host, _host, ""),
             port=self._at((*place, "port"), shape.port, _peer_port, 1),
             calling_ae_title=calling,
-            response_s=self._seconds(place, shape, "response_s", 1, 3600),
+            response_s=self._number(place, shape, "response_s", 1, 3600),
             retry_base_s=base_s,
             retry_cap_s=cap_s,
-            lifetime_days=self._seconds(place, shape, "retry_lifetime_days", 0.01, 3650),
+            lifetime_days=self._number(place, shape, "retry_lifetime_days", 0.01, 3650),
         )
 
     # -- routes
@@ -434,24 +418,21 @@ class _Reading:
         shape = shaped(_RouteShape, self._document, place, self._problems)
         if shape is None:
             return None
-        fields = shape.model_fields_set
         self._known((*place, "profile"), shape.profile, profiles, "profile")
-        forward = self._texts(place, "forward", shape.forward, fields)
+        forward = self._texts(place, "forward", shape.forward)
         self._check_forward(forward, destinations)
         store = self._at((*place, "store"), shape.store, parse_switch, "true") == "true"
-        if not store and "forward" not in fields:
-            self._say(
-                (*place, "store"), "store is false and forward is absent: nothing would stay"
-            )
+        if not store and not self._document.has((*place, "forward")):
+            self._say((*place, "store"), "store is false without forward: nothing would stay")
         route = Route(
             calling=tuple(
                 self._at(at, text, _title_glob, "")
-                for at, text in self._texts(place, "from", shape.from_, {"from"})
+                for at, text in self._texts(place, "from", shape.from_)
             ),
-            called=self._at((*place, "to"), shape.to, _ae_title, "") if "to" in fields else None,
+            called=self._at((*place, "to"), shape.to, _ae_title, None),
             peers=tuple(
                 self._at(at, text, _network, _NOWHERE)
-                for at, text in self._texts(place, "peer", shape.peer, fields)
+                for at, text in self._texts(place, "peer", shape.peer)
             ),
             profile=shape.profile,
             store=store,
@@ -459,9 +440,7 @@ class _Reading:
         )
         return _Placed(index, route) if len(self._problems.all()) == before else None
 
-    def _texts(
-        self, place: Place, key: str, plain: object, written: Iterable[str]
-    ) -> list[tuple[Place, str]]:
+    def _texts(self, place: Place, key: str, plain: object) -> list[tuple[Place, str]]:
         """A text, or a list of at least one: each with its place."""
         at = (*place, key)
         if isinstance(plain, str):
@@ -472,8 +451,7 @@ class _Reading:
                 if not isinstance(entry, str):
                     self._say(where, f"{key} is a list of texts")
             return [(where, entry) for where, entry in entries if isinstance(entry, str)]
-        if key in written:
-            self._say(at, f"{key} is a text or a list of texts, and not empty")
+        self._say(at, f"{key} is a text or a list of texts, and not empty")
         return []
 
     def _check_forward(
@@ -505,14 +483,16 @@ class _Reading:
     # -- values
 
     def _say(self, place: Place, message: str) -> None:
-        self._problems.add(self._document.mark(place), message)
+        """Note a problem of something that was written; what was not has been told already."""
+        if self._document.has(place):
+            self._problems.add(self._document.mark(place), message)
 
     def _adopt(self, found: Iterable[Problem]) -> None:
         for problem in found:
             self._problems.add(problem.mark, problem.message)
 
-    def _at(self, place: Place, text: str, parse: Callable[[str], T], otherwise: T) -> T:
-        """A value parsed; otherwise a problem at its place, and a stand-in."""
+    def _at(self, place: Place, text: str, parse: Callable[[str], T], otherwise: S) -> T | S:
+        """A value parsed; else a stand-in, and a problem if it was written."""
         try:
             return parse(text)
         except ValueError as error:
@@ -524,7 +504,7 @@ class _Reading:
         text = str(getattr(shape, key))
         return self._at((*place, key), text, lambda one: _whole_number(one, least, most), least)
 
-    def _seconds(self, place: Place, shape: Shape, key: str, least: float, most: float) -> float:
+    def _number(self, place: Place, shape: Shape, key: str, least: float, most: float) -> float:
         text = str(getattr(shape, key))
         return self._at((*place, key), text, lambda one: _decimal(one, least, most), least)
 

@@ -200,6 +200,7 @@ class _Root:
         self._reserve_bytes = reserve_bytes
         self._lock = threading.Lock()
         self._blank: list[str] = []
+        self._durable: set[str] = set()
         self._batch_files = 1
 
     def take(self) -> tuple[int, str]:
@@ -259,9 +260,13 @@ class _Root:
     def _make_batch(self) -> list[str]:
         """Some empty files in one folder, with one sync of that folder."""
         shard = self._random_bytes(1).hex()
-        self.make_folder(self.path / shard)
         made: list[str] = []
         try:
+            if shard not in self._durable:
+                self.files.make_folder(self.path / shard)
+                # Also if it was there: who made it may have failed to sync it.
+                self.sync_folder(self.path)
+                self._durable.add(shard)
             for _ in range(self._batch_files):
                 name = f"{shard}/{self._random_bytes(15).hex()}{SUFFIX}"
                 self.files.create(self.path / name)

@@ -32,7 +32,7 @@ PEERS = {
 }
 SYSTEM_PATH = os.pathsep.join(["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"])
 
-_unhurried = [HealthCheck.too_slow, HealthCheck.data_too_large]
+_unhurried = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 settings.register_profile(
     "quick", max_examples=60, derandomize=True, deadline=None, suppress_health_check=_unhurried
 )

@@ -238,6 +238,8 @@ class _Reader:
                 return
             if tag >> 16 == 0xFFFE:
                 raise Irregular(f"delimiter {tag:08X} out of place")
+            if tag >> 16 == 0xFFFF:
+                raise Irregular("group FFFF, which is nobody's (PS3.5 7.1)")
             if tag <= last:
                 raise Irregular(f"{tag:08X} {'again' if tag == last else f'after {last:08X}'}")
             last = tag

@@ -279,6 +279,7 @@ def test_damage_that_leaves_a_well_formed_dataset_agrees(victim, blows):
     syntax, dataset = victim
     hit = damaged(dataset, blows)
     assume(_is_sound(hit, syntax))
+    assume(hit[:2] not in {b"\0\0", b"\2\0", b"\0\2"})  # to pydicom, no part of the dataset
     wanted = _expected(encoded.part10(hit, syntax))
     output = _tried(hit, syntax)
 
@@ -330,6 +331,19 @@ def test_a_character_set_that_nobody_knows_is_told_to_nobody(syntax, value, nest
     output = _tried(instances.dataset(instances.small_ct([*extra, name]), syntax), syntax)
 
     assert output is None or b"CANARY^" not in output.dataset
+
+
+@pytest.mark.xfail(strict=True, reason="pydicom logs the value while irregular input is set right")
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize("syntax", instances.SYNTAXES)
+def test_a_character_set_in_an_irregular_dataset_is_told_to_nobody(syntax, nested):
+    """The same when the elements are out of order, so that the dataset takes the slow path."""
+    stated = El(0x00080005, "CS", b"CANARY")
+    item = [stated, instances.text(0x00080104, "LO", "Meaning")]
+    ordered = instances.small_ct([El(0x00081115, "SQ", [item])] if nested else [stated])
+    shuffled = [ordered[-2], *ordered[:-2], ordered[-1]]
+
+    _tried(instances.dataset(shuffled, syntax), syntax)
 
 
 @given(st.sampled_from(instances.SYNTAXES), st.binary(max_size=400))

@@ -174,7 +174,7 @@ def test_a_swept_instance_is_recognised(journal: Journal) -> None:
     ("destinations", "store"), [(("archive",), False), (("pacs",), True)], ids=["owed", "stored"]
 )
 def test_a_swept_instance_that_is_wanted_again_comes_back(
-    journal: Journal, destinations: tuple[str, ...], store: bool
+    journal: Journal, *, destinations: tuple[str, ...], store: bool
 ) -> None:
     """Another destination, or a route that stores: the new copy is kept."""
     journal.add(new(1, "pacs", store=False))
@@ -563,17 +563,22 @@ def test_a_full_disk_is_out_of_space(journal: Journal) -> None:
 
     journal._write(limit, durable=False)
     with pytest.raises(OutOfSpace):
-        for number in range(1000):
-            journal.add(new(number, tags={"StudyDescription": "x" * 1000}))
+        add_large(journal, 1000)
     journal._for_writing().raw.execute("PRAGMA max_page_count=1000000")
 
     assert journal.add(new(5000)).verdict is Verdict.STORED
 
 
+def add_large(journal: Journal, count: int) -> None:
+    """Add instances with much to say."""
+    for number in range(count):
+        journal.add(new(number, tags={"StudyDescription": "x" * 1000}))
+
+
 def test_a_failed_sync_is_final(journal: Journal) -> None:
     """The database may have been told that something is safe which is not."""
 
-    def fail(writer: object) -> None:
+    def fail(_: object) -> None:
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
         raise error

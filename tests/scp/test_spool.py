@@ -389,6 +389,38 @@ def test_what_was_sealed_survives_a_loss_of_power(
     assert left == rows
 
 
+class Full(ForgetfulDisk):
+    """A disk that has no room for one sync: the n-th from when `full_at` is set."""
+
+    full_at = 0
+
+    def sync(self, descriptor: int) -> None:
+        """Fail once."""
+        self.full_at -= 1
+        if self.full_at == 0:
+            raise OSError(errno.ENOSPC, "full")
+        super().sync(descriptor)
+
+
+@pytest.mark.parametrize("full_at", [1, 2, 3], ids=["root", "folder", "file"])
+def test_a_folder_that_could_not_be_synced_is_synced_later(full_at: int) -> None:
+    """It exists after the failure, yet nothing in it would survive a loss of power."""
+    disk = Full()
+    spool = Spool(Path("/data"), files=disk, random_bytes=lambda size: next_name(size, disk))
+    disk.full_at = full_at
+    with pytest.raises(OutOfSpace):
+        store(spool)
+    file = store(spool)
+    after = Spool(Path("/data"), files=disk.after_power_loss(lambda: False))
+
+    assert after.intact(file)
+
+
+def next_name(size: int, disk: ForgetfulDisk) -> bytes:
+    """Every file in the same folder, under a name of its own."""
+    return b"a" if size == 1 else disk.operations.to_bytes(size, "big")
+
+
 def names(start: int = 0) -> Callable[[int], bytes]:
     """Names that count, so that a failing example is the same again."""
     counter = iter(range(start, start + 100_000))

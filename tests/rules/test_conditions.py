@@ -1,0 +1,166 @@
+"""Conditions: what matches, and that no sender can make a pattern slow."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rules.conditions import (
+    MAX_SUBJECT_CHARACTERS,
+    Absent,
+    AnyOf,
+    Condition,
+    Equals,
+    Pattern,
+    parse_test,
+)
+from rules.errors import Mark
+
+MARK = Mark("f", 1, 1)
+MODALITY, DESCRIPTION = 0x00080060, 0x0008103E
+
+
+@pytest.mark.parametrize(
+    ("asked", "value", "expected"),
+    [
+        ("YES", "YES", True),
+        ("YES", " YES \0", True),
+        ("YES", "yes", False),
+        ("YES", "NO", False),
+        ("YES", None, False),
+        ("PRIMARY", "ORIGINAL\\PRIMARY \\AXIAL", True),
+        ("ORIGINAL\\PRIMARY", "ORIGINAL\\PRIMARY", True),
+        (["SR", "PR"], "PR", True),
+        (["SR", "PR"], "CT", False),
+        (["SR", None], None, True),
+        (["SR", "/^P/"], "PR", True),
+        (None, None, True),
+        (None, "", True),
+        (None, "  \0", True),
+        (None, "x", False),
+        ("/dose report/i", "Chest DOSE Report 1", True),
+        ("/dose report/", "Chest DOSE Report 1", False),
+        ("/^$/", "", False),
+        ("/a.b/", "a/b", True),
+        ("/a/b/", "a/b", True),
+    ],
+)
+def test_a_value_is_compared_as_text(asked, value, expected):
+    """Padding does not count, case does; each of several values counts."""
+    assert parse_test(asked).matches(value) is expected
+
+
+def test_what_is_asked_is_read_as_what_it_is():
+    """Literals, patterns, lists of them, and null."""
+    assert parse_test(None) == Absent()
+    assert parse_test("/x/i") == Pattern("x", ignore_case=True)
+    assert parse_test(["a", None]) == AnyOf((Equals("a"), Absent()))
+
+
+def test_every_key_of_a_condition_must_match():
+    """Several conditions are alternatives, the keys of one are not."""
+    condition = Condition(((MODALITY, Equals("SR")), (DESCRIPTION, Pattern("dose"))), MARK)
+
+    assert condition.matches({MODALITY: "SR", DESCRIPTION: "dose report"}.get)
+    assert not condition.matches({MODALITY: "SR", DESCRIPTION: "other"}.get)
+    assert not condition.matches({DESCRIPTION: "dose report"}.get)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("", "write null"),
+        ("  ", "write null"),
+        ([], "the list is empty"),
+        ({"a": "b"}, "a text, a /pattern/, null"),
+        ([["a"]], "a text, a /pattern/, null"),
+        ("/abc", "ends with a slash"),
+        ("/abc/x", "nothing or i"),
+        ("//", "would match everything"),
+        ("/(a/", "a ( that is never closed"),
+        ("/a)/", "a ) that nothing opens, at character 2"),
+        ("/*a/", "write \\ before a special character"),
+        ("/a**/", "a repetition of a repetition"),
+        ("/a{2}{2}/", "a repetition of a repetition"),
+        ("/a{3,2}/", "from fewer to more"),
+        ("/a{101}/", "at most 100"),
+        ("/(a{100}){100}/", "too large"),
+        ("/((a{50}){30}){2}/", "too large"),
+        ("/(?=a)/", "only plain groups"),
+        ("/(?P<x>a)/", "only plain groups"),
+        ("/(a)\\1/", "write \\ before a special character"),
+        ("/[b-a]/", "bad character range"),
+        ("/[[a]/", "inside [ ]"),
+        ("/[a/", "write \\ before a special character"),
+        ("/" + "a" * 257 + "/", "at most 256 characters"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_when_it_is_read(asked, said):
+    """With the remedy, and for patterns with the character where they fail."""
+    with pytest.raises(ValueError, match=re.escape(said)):
+        parse_test(asked)
+
+
+ATOMS = st.sampled_from(
+    ["a", "b", ".", "\\.", "[ab]", "[^a]", "\\d", "\\W", "^", "$", "\\b", "\\B", " ", "é", "K"]
+)
+PATTERNS = st.recursive(
+    ATOMS,
+    lambda inner: (
+        st.tuples(inner, inner).map("".join)
+        | st.tuples(inner, inner).map("({0[0]}|{0[1]})".format)
+        | st.tuples(inner, st.sampled_from(["*", "+", "?", "*?", "{2}", "{1,3}", "{0,}"])).map(
+            "(?:{0[0]}){0[1]}".format
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(PATTERNS, st.booleans(), st.text("abAB. 1éÉ\nkK\u212a", max_size=10))
+def test_a_pattern_finds_what_a_regular_expression_finds(source, ignore_case, text):
+    """The automaton is ours; the language is that of `re`."""
+    flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
+    expected = re.search(source.replace("$", r"\Z"), text, flags) is not None
+
+    assert Pattern(source, ignore_case=ignore_case).search(text) is expected
+
+
+@pytest.mark.parametrize(
+    "source", ["(a+)+$", "(a|a)*$", "(a|aa)+$", "a*a*a*a*a*b", "(.*a){20}$", "(a?){50}a{50}b"]
+)
+def test_no_text_makes_a_pattern_slow(source):
+    """With `re` the first of these would outlive the hospital."""
+    pattern = Pattern(source)
+    begun = time.perf_counter()
+
+    pattern.search("a" * (MAX_SUBJECT_CHARACTERS - 1) + "!")
+
+    assert time.perf_counter() - begun < 1
+
+
+def test_a_text_too_long_to_search_matches():
+    """A condition that refuses must not be evaded by length."""
+    assert Pattern("b").matches("a" * (MAX_SUBJECT_CHARACTERS + 1))
+    assert not Pattern("b").matches("a" * MAX_SUBJECT_CHARACTERS)
+
+
+def test_what_a_pattern_remembers_is_bounded():
+    """A sender cannot fill memory with ever new characters."""
+    pattern = Pattern("x.*y")
+    for start in range(0, 60_000, 1000):
+        pattern.search("x" + "".join(map(chr, range(start + 0x100, start + 0x4F0))))
+
+    assert len(pattern._known) <= 4096
+
+
+@given(st.text(max_size=30) | st.text("ab()[]{}|*+?.^$\\/,123-i", max_size=20).map("/{}/".format))
+def test_any_text_is_a_test_or_a_value_error(text):
+    """Nothing a person may type ends in a traceback."""
+    try:
+        parse_test(text).matches("ab12")
+    except ValueError as refused:
+        assert str(refused)
