@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from rules.errors import Mark
 
 MAX_PATTERN_CHARACTERS = 256
-MAX_SUBJECT_CHARACTERS = 1 << 16
-_MAX_INSTRUCTIONS = 1024
+MAX_SUBJECT_CHARACTERS = 1 << 14
+_MAX_INSTRUCTIONS = 512
 _MAX_REPEAT = 100
 _REMEMBERED = 4096
 
@@ -169,15 +169,15 @@ class _Position:
 
 
 _Program = list["_Char | _Split | _Position"]
-_State = tuple[frozenset[int], str]
-_MATCHED: _State = (frozenset({-1}), _EDGE)
+_State = tuple[int, str]
+_MATCHED: _State = (-1, _EDGE)
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """A pattern that is searched for anywhere in the text of an attribute.
 
-    A text of more than 65536 characters is not searched and counts as a match: a condition
+    A text of more than 16384 characters is not searched and counts as a match: a condition
     that refuses must not be evaded by length.
 
     Raises:
@@ -186,14 +186,11 @@ class Pattern:
 
     source: str
     ignore_case: bool = False
-    _program: tuple[_Char | _Split | _Position, ...] = field(init=False, repr=False, compare=False)
-    _known: dict[tuple[_State, str], _State] = field(
-        init=False, repr=False, compare=False, default_factory=dict
-    )
+    _automaton: _Automaton = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         program = _Reader(self.source, ignore_case=self.ignore_case).read()
-        object.__setattr__(self, "_program", tuple(program))
+        object.__setattr__(self, "_automaton", _Automaton(program))
 
     def matches(self, value: str | None) -> bool:
         """See Test: absent and empty match no pattern."""
@@ -202,9 +199,35 @@ class Pattern:
 
     def search(self, text: str) -> bool:
         """Whether the pattern describes any part of a text."""
-        state: _State = (frozenset(), _EDGE)
+        return self._automaton.search(text)
+
+
+class _Automaton:
+    """Runs a program over a text, all ways at once.
+
+    A set of places in the program is an integer with their bits set, so that a character
+    moves all of them in one shift. What was worked out is remembered, within bounds; threads
+    may share it, for at worst the same is worked out twice.
+    """
+
+    __slots__ = ("_accepted", "_closures", "_end", "_program", "_settled", "_steps", "_takers")
+
+    def __init__(self, program: _Program) -> None:
+        self._program = program
+        self._end = 1 << len(program)
+        self._takers: dict[re.Pattern[str], int] = {}
+        for place, one in enumerate(program):
+            if isinstance(one, _Char):
+                self._takers[one.accepts] = self._takers.get(one.accepts, 0) | 1 << place
+        self._settled = self._end | sum(self._takers.values())
+        self._closures: dict[tuple[int, str, str], int] = {}
+        self._accepted: dict[str, int] = {}
+        self._steps: dict[tuple[_State, str], _State] = {}
+
+    def search(self, text: str) -> bool:
+        state: _State = (0, _EDGE)
         for character in text:
-            state = self._known.get((state, character)) or self._step(state, character)
+            state = self._steps.get((state, character)) or self._step(state, character)
             if state is _MATCHED:
                 return True
         return self._step(state, "") is _MATCHED
@@ -213,36 +236,60 @@ class Pattern:
         """The state behind one more character; empty is the end of the text."""
         waiting, before = state
         behind = _kind(character)
-        reached = self._reach(waiting, before, behind)
-        if len(self._program) in reached:
-            after = _MATCHED
-        else:
-            passed = frozenset(place + 1 for place in reached if self._takes(place, character))
-            after = (passed, behind)
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[(state, character)] = after
+        # A match may begin anywhere, so the first place always waits too.
+        reached = self._closure(0, before, behind) | waiting & self._settled
+        unsettled = waiting & ~self._settled
+        while unsettled:
+            lowest = unsettled & -unsettled
+            reached |= self._closure(lowest.bit_length() - 1, before, behind)
+            unsettled ^= lowest
+        after = (reached & self._takers_of(character)) << 1, behind
+        return self._remember(state, character, _MATCHED if reached & self._end else after)
+
+    def _remember(self, state: _State, character: str, after: _State) -> _State:
+        if len(self._steps) >= _REMEMBERED:
+            self._steps.clear()
+        self._steps[(state, character)] = after
         return after
 
-    def _takes(self, place: int, character: str) -> bool:
-        one = self._program[place]
-        return isinstance(one, _Char) and one.accepts.fullmatch(character) is not None
+    def _takers_of(self, character: str) -> int:
+        """The places whose character this one may be; none behind the end."""
+        if not character:
+            return 0
+        known = self._accepted.get(character)
+        if known is None:
+            pairs = self._takers.items()
+            known = sum(places for accepts, places in pairs if accepts.fullmatch(character))
+            if len(self._accepted) >= _REMEMBERED:
+                self._accepted.clear()
+            self._accepted[character] = known
+        return known
 
-    def _reach(self, waiting: frozenset[int], before: str, behind: str) -> set[int]:
-        """Every place that is reached without taking a character; a match may begin anywhere."""
-        reached: set[int] = set()
-        todo = [0, *waiting]
+    def _closure(self, start: int, before: str, behind: str) -> int:
+        """Every settled place that is reached from one without taking a character."""
+        key = (start, before, behind)
+        known = self._closures.get(key)
+        if known is None:
+            known = self._closures[key] = self._walk(start, before, behind)
+        return known
+
+    def _walk(self, start: int, before: str, behind: str) -> int:
+        passed: set[int] = set()
+        todo = [start]
+        settled = 0
         while todo:
             place = todo.pop()
-            if place in reached:
+            if place in passed:
                 continue
-            reached.add(place)
+            passed.add(place)
             one = self._program[place] if place < len(self._program) else None
             if isinstance(one, _Split):
                 todo += (place + one.first, place + one.second)
-            elif isinstance(one, _Position) and one.holds(before, behind):
-                todo.append(place + 1)
-        return reached
+            elif isinstance(one, _Position):
+                todo += [place + 1] if one.holds(before, behind) else []
+            else:
+                settled |= 1 << place
+        return settled
 
 
 def _kind(character: str) -> str:

@@ -139,6 +139,7 @@ class _Open:
     mark: Mark
     anchor: str | None
     is_map: bool
+    is_flow: bool
     children: dict[str | int, tuple[Mark, _Node]] = field(default_factory=dict)
     key: tuple[Mark, str | None] | None = None
     values: int = 1
@@ -191,7 +192,7 @@ class _Builder:
         if event.anchor:
             self._anchors[event.anchor] = None
         is_map = isinstance(event, yaml.MappingStartEvent)
-        self._open.append(_Open(mark, event.anchor, is_map))
+        self._open.append(_Open(mark, event.anchor, is_map, bool(event.flow_style)))
 
     def _alias(self, event: yaml.AliasEvent, mark: Mark) -> None:
         name = event.anchor
@@ -248,11 +249,18 @@ class _Builder:
             self._problem(node.mark, "merge keys are not read; repeat the lines")
             return None
         if node.plain in parent.children:
-            first = parent.children[node.plain][0]
-            message = f"{quoted(node.plain)} stands on line {first.line} already"
-            self._problem(node.mark, message)
+            self._equal_keys(node.plain, node.mark, parent)
             return None
         return node.plain
+
+    def _equal_keys(self, key: str, mark: Mark, parent: _Open) -> None:
+        first, value = parent.children[key]
+        if parent.is_flow and value.plain is None and key == next(reversed(parent.children)):
+            # {0010,0010: ANON} is a key without a value, and then that key again.
+            message = f"between {{ }} a comma separates: write {quoted(f'{key},{key}')}"
+            self._problem(first, message)
+        else:
+            self._problem(mark, f"{quoted(key)} stands on line {first.line} already")
 
     def _check_tag(self, tag: str | None, mark: Mark) -> None:
         if tag is not None:

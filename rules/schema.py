@@ -325,7 +325,8 @@ def _known_are(known: tuple[str, ...]) -> str:
 
 def _of(path: Path) -> str:
     named = [str(step) for step in path if isinstance(step, str)]
-    return f" in {named[-1]}" if named else ""
+    item = "an item of " if path and isinstance(path[-1], int) else ""
+    return f" in {item}{named[-1]}" if named else ""
 
 
 def name_problem(name: str) -> str | None:
@@ -406,13 +407,14 @@ def parse_switch(word: str) -> str:
 def _one_of(word: str, known: tuple[str, ...]) -> str:
     if word in known:
         return word
+    near = nearest(word, known) if len(known) > 1 else ""
     choice = known[0] if len(known) == 1 else f"{', '.join(known[:-1])} or {known[-1]}"
-    raise ValueError(f"is {choice}, not {quoted(word)}{nearest(word, known)}")
+    raise ValueError(f"is {choice}, not {quoted(word)}{near}")
 
 
 def _scope(scope: str) -> str:
     if not scope.strip() or len(scope) > _SCOPE_CHARACTERS or not scope.isprintable():
-        raise ValueError(f"is the name of a scope: 1 to {_SCOPE_CHARACTERS} printable characters")
+        raise ValueError(f"is 1 to {_SCOPE_CHARACTERS} printable characters, not all blanks")
     return scope
 
 
@@ -785,4 +787,4 @@ def _function(plain: Mapping[str, object], vr: str | None) -> tuple[str | None, 
     try:
         return None, _scope(argument if isinstance(argument, str) else "")
     except ValueError as error:
-        return f"{{pseudonym: ...}} {error}", ""
+        return f"takes {{pseudonym: scope}}, where scope {error}", ""

@@ -192,7 +192,7 @@ def _data(vr: str, encoded: str) -> bytes:
     try:
         value = b64decode(encoded, validate=True)
     except (Base64Error, ValueError):
-        raise ValueError("what follows base64, is not base64") from None
+        raise ValueError('what follows "base64," is not base64') from None
     if vr == "SQ":
         raise ValueError("a sequence cannot be given as bytes: write a list of maps")
     size = _size_of_one(vr)

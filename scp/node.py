@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from scp.ingest import Route
     from scp.instance import StoreRequest
 
-_CHECKPOINT_EVERY_S: Final = 5.0
+_CHECKPOINT_EVERY_S: Final = 1.0
 _FORWARDER_STOP_S: Final = 5.0
 _DAY_S: Final = 86400.0
 _REJECTIONS: Final = {
@@ -100,6 +100,7 @@ class Node:
     def start(self) -> None:
         """Begin to forward and to receive."""
         self._warn_of_what_passes()
+        self._journal.widen()
         self._keeper.start()
         self._forwarder.start()
         for listener in self._listeners:

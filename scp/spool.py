@@ -27,7 +27,7 @@ import fcntl
 import hashlib
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -316,6 +316,17 @@ class Spool:
             # is not durable: the folders of ours are synced at every start.
             self._root.sync_folder(self._root.path)
             self._root.sync_folder(data)
+        for folder in data.parents:
+            self._sync_foreign(folder)
+
+    def _sync_foreign(self, folder: Path) -> None:
+        """Sync a folder above ours as far as we may: most were durable long before us."""
+        with suppress(OSError):
+            descriptor = self._files.open_folder(folder)
+            try:
+                self._files.sync(descriptor)
+            finally:
+                self._files.close(descriptor)
 
     @property
     def fatal(self) -> threading.Event:

@@ -15,6 +15,7 @@ import socket
 import struct
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,6 +25,9 @@ from tests.acceptance.peers import SUCCESS, Archive
 from tests.acceptance.running import RunningNode, anonode
 from tests.encoded import DEFLATED, EXPLICIT, IMPLICIT, JPEG, El
 from tests.scp import raw_peer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONFIG = """
 version: 1
@@ -118,6 +122,7 @@ class Instance:
 
 ACCEPTED = [Instance(number, ts) for number, ts in enumerate((EXPLICIT, IMPLICIT, DEFLATED, JPEG))]
 FROM_FILES = [Instance(10, EXPLICIT), Instance(11, DEFLATED)]
+OWN_CLASS = instances.CT_IMAGE.encode() + b"\0"
 MIDDLE = len(Instance(0).plain) // 2
 
 
@@ -133,38 +138,206 @@ class Refused:
 
     def send(self, port: int) -> int:
         data = self.instance.dataset if self.data is None else self.data
-        return send(port, self.instance.syntax, self.uid or self.instance.uid, data, self.calling)
-
-
-def _without(instance: Instance, start: int, end: int) -> bytes:
-    return instance.plain[:start] + instance.plain[end:]
+        uid = self.uid or self.instance.uid
+        return send(port, uid, data, self.instance.syntax, self.calling)
 
 
 def _refused() -> dict[str, Refused]:
     """Every kind of refusal, each of an instance of its own."""
-    every = [Instance(number) for number in range(20, 40)]
-    other_class = b"\x08\x00\x16\x00UI" + struct.pack("<H", 26)
-    conflicting = every[7].plain.replace(every[7].uid.encode(), ACCEPTED[0].uid.encode())
-    deflated = Instance(40, DEFLATED)
+    every = [Instance(number) for number in range(20, 30)]
+    plain = [instance.plain for instance in every]
+    deflated = Instance(30, DEFLATED)
+    known = ACCEPTED[0].uid
     return {
         "a Reject rule": Refused(every[0], REJECTED, "REJECTS"),
         "a rule that raises": Refused(every[1], NOT_DEIDENTIFIED, "FAILS"),
-        "another instance than requested": Refused(every[2], DIFFERS, uid="1.2.7.1220009999"),
+        "another instance than requested": Refused(every[2], DIFFERS, uid=_uid_of_request(22)),
         "another class than requested": Refused(
-            every[3], DIFFERS, data=every[3].plain.replace(other_class, other_class, 1)
+            every[3], DIFFERS, data=plain[3].replace(OWN_CLASS, b"1.2.7.1239999999.123456789")
         ),
-        "cut short": Refused(every[4], UNREADABLE, data=every[4].plain[:MIDDLE]),
+        "cut short": Refused(every[4], UNREADABLE, data=plain[4][:MIDDLE]),
         "bytes lost in the middle": Refused(
-            every[5], UNREADABLE, data=_without(every[5], MIDDLE, MIDDLE + 1001)
+            every[5], UNREADABLE, data=plain[5][:MIDDLE] + plain[5][MIDDLE + 1001 :]
         ),
-        "bytes of no meaning": Refused(
-            every[6], UNREADABLE, data=every[6].plain[:MIDDLE] + b"\xff" * 64 + every[6].plain[:99]
+        "bytes of no meaning in the middle": Refused(
+            every[6], UNREADABLE, data=plain[6][:MIDDLE] + b"\xff" * 99 + plain[6][MIDDLE:]
         ),
         "other content under a known UID": Refused(
-            every[7], CONFLICT, data=conflicting, uid=ACCEPTED[0].uid
+            every[7],
+            CONFLICT,
+            data=plain[7].replace(every[7].uid.encode(), known.encode()),
+            uid=known,
         ),
-        "deflated and damaged": Refused(
-            deflated, UNREADABLE, data=deflated.dataset[:9000] + bytes(99)
+        "no UIDs": Refused(every[8], UNREADABLE, data=plain[8][plain[8].index(OWN_CLASS) + 26 :]),
+        "damaged where it is deflated": Refused(
+            deflated, UNREADABLE, data=deflated.dataset[:9000] + b"\xff" * 99
         ),
-        "nothing at all": Refused(every[8], UNREADABLE, data=b""),
     }
+
+
+def _uid_of_request(number: int) -> str:
+    return f"1.2.7.1{number:02d}8888888"
+
+
+REFUSED = _refused()
+HANGS_UP = Instance(31)
+
+
+def send(port: int, uid: str, data: bytes, syntax: str, calling: str) -> int:
+    """Store a dataset under what a request says of it; the status of the response."""
+    context = (instances.CT_IMAGE, syntax)
+    with SenderAssociation(("127.0.0.1", port), calling, "ANONODE", [context]) as association:
+        return association.store(*context[:1], uid, syntax, [data])
+
+
+def hang_up(port: int) -> None:
+    """Log in with a name, begin to send, and abort."""
+    user = b"CANARY3188888888"
+    login = raw_peer.item(0x58, struct.pack(">BBH", 1, 0, len(user)) + user + b"\0\0")
+    with raw_peer.RawPeer(("127.0.0.1", port)) as peer:
+        peer.associate(user=login)
+        command = raw_peer.store_command(HANGS_UP.uid)
+        peer.send(raw_peer.pdu(raw_peer.P_DATA, raw_peer.pdv(1, 3, command)))
+        for start in range(0, MIDDLE, 8192):
+            fragment = HANGS_UP.plain[start : start + 8192]
+            peer.send(raw_peer.pdu(raw_peer.P_DATA, raw_peer.pdv(1, 0, fragment)))
+        peer.send(raw_peer.pdu(raw_peer.ABORT, bytes(4)))
+        assert peer.read(1) == b""
+
+
+@dataclass
+class Scene:
+    """Everything that was sent, and all that the node wrote or said, by place."""
+
+    statuses: dict[str, int] = field(default_factory=dict)
+    heard: dict[str, bytes] = field(default_factory=dict)
+    arrived: list[bytes] = field(default_factory=list)
+    key: bytes = b""
+
+    def hear(self, place: str, content: bytes | str) -> None:
+        content = content.encode() if isinstance(content, str) else content
+        self.heard[place] = self.heard.get(place, b"") + content
+
+    def hear_files(self, node: RunningNode, when: str) -> None:
+        """All files as they are now; what is deflated is inflated beside it."""
+        for path in node.every_file():
+            place = str(path.relative_to(node.folder))
+            if place != "config.yaml":
+                self.hear(f"{place} {when}", _searchable(path.read_bytes()))
+
+    def words(self, prefix: str = "") -> dict[bytes, set[str]]:
+        """Every word found in places of that prefix, and those places."""
+        found: dict[bytes, set[str]] = {}
+        for place, content in self.heard.items():
+            if place.startswith(prefix):
+                for word in WORD.findall(content):
+                    found.setdefault(word.upper(), set()).add(place)
+        return found
+
+
+def _searchable(content: bytes) -> bytes:
+    if content[128:132] != b"DICM":
+        return content
+    meta, dataset = encoded.split_part10(content)
+    deflated = encoded.text_of(meta, 0x00020010) == DEFLATED
+    return content + (encoded.inflate(dataset) if deflated else b"")
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """The whole story, told once: one node, one archive, one destination that is closed."""
+    folder = tmp_path_factory.mktemp("words")
+    found = Scene()
+    with Archive() as archive, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and does not listen
+        ports = {"archive": archive.port, "closed": closed.getsockname()[1]}
+        node = RunningNode(folder / "node", CONFIG.format(**ports))
+        node.environ["TMPDIR"] = str(node.folder)
+        with node:
+            _send_all(node, found)
+            _use_files(node, found, folder / "originals")
+            assert archive.wait_for(len(ACCEPTED) + len(FROM_FILES), 30)
+            found.hear_files(node, "running")
+            _ask_everything(node, found)
+        found.hear_files(node, "stopped")
+        found.key = (node.data / "key").read_bytes().strip()
+    found.arrived = [_searchable(content) for _, content in archive.received]
+    for content in found.arrived:
+        found.hear("forwarded", content)
+    return found
+
+
+def _send_all(node: RunningNode, found: Scene) -> None:
+    for instance in ACCEPTED:
+        args = (instance.uid, instance.dataset, instance.syntax, "CT1")
+        found.statuses[f"accepted {instance.number}"] = send(node.port, *args)
+    for name, refused in REFUSED.items():
+        found.statuses[name] = refused.send(node.port)
+    hang_up(node.port)
+
+
+def _use_files(node: RunningNode, found: Scene, folder: Path) -> None:
+    folder.mkdir()
+    for instance in FROM_FILES:
+        (folder / f"{instance.number}.dcm").write_bytes(instance.file())
+    files = [folder / f"{instance.number}.dcm" for instance in FROM_FILES]
+    sent = anonode("send", *files, "--to", f"127.0.0.1:{node.port}", "--from", "CT1")
+    assert sent.returncode == 0, sent
+    found.hear("send", sent.stdout + sent.stderr)
+    (folder / "damaged.dcm").write_bytes(Instance(12).file()[: MIDDLE // 2])
+    done = node.run("deidentify", folder, node.folder / "results", "--profile", "research")
+    assert len(list((node.folder / "results").rglob("*.dcm"))) == len(FROM_FILES), done
+    found.hear("deidentify", done.stdout + done.stderr)
+
+
+def _ask_everything(node: RunningNode, found: Scene) -> None:
+    """Every command that tells what the node holds."""
+    for command in [("list",), ("show", "1"), ("queue",)]:
+        answer = node.run(*command)
+        assert answer.returncode == 0, answer
+        found.hear(f"screen {command[0]}", answer.stdout + answer.stderr)
+
+
+def test_every_word_is_in_what_was_sent():
+    """The search would find them all."""
+    for instance in ACCEPTED:
+        there = set(WORD.findall(instance.plain))
+        assert there == instance.gone | instance.stay
+        assert len(instance.gone) > 2000
+        assert len(instance.stay) > 4000
+
+
+def test_each_refusal_is_the_one_that_was_meant(scene):
+    """An instance refused for another reason would have gone another way."""
+    expected = {name: refused.status for name, refused in REFUSED.items()}
+    accepted = {f"accepted {instance.number}": SUCCESS for instance in ACCEPTED}
+    assert scene.statuses == accepted | expected
+
+
+def test_no_word_that_must_be_gone_is_found_anywhere(scene):
+    """Of accepted instances, the words that the profile keeps; of the others, none."""
+    kept = set().union(*(instance.stay for instance in ACCEPTED + FROM_FILES))
+
+    found = scene.words()
+
+    assert {word: places for word, places in found.items() if word not in kept} == {}
+
+
+def test_the_words_that_stay_are_stored_and_forwarded(scene):
+    """A node that loses everything, or a search that finds nothing, would not pass."""
+    kept = set().union(*(instance.stay for instance in ACCEPTED + FROM_FILES))
+
+    assert kept <= scene.words("forwarded").keys()
+    assert kept <= scene.words("data").keys()
+    assert len(scene.arrived) == len(ACCEPTED) + len(FROM_FILES)
+    for place in ("data/journal", "screen list", "screen show", "results"):
+        assert scene.words(place), f"not even a word that may stay is in {place}"
+
+
+def test_the_key_is_in_its_own_file_only(scene):
+    """Whoever has it can find the original of a pseudonym by trying."""
+    places = [place for place, content in scene.heard.items() if scene.key in content]
+    raw = [place for place, c in scene.heard.items() if bytes.fromhex(scene.key.decode()) in c]
+
+    assert {place.split()[0] for place in places} == {"data/key"}
+    assert raw == []

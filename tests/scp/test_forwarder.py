@@ -365,6 +365,19 @@ def test_a_poisonous_instance_fails_once_the_destination_is_known_to_work(site: 
     assert set(states.values()) == {"delivered"}
 
 
+def test_a_suspect_waits_alone(site: Site) -> None:
+    """Nothing else is due, it fails again and again: a new instance is delivered at once."""
+    site.pacs.answers = {uid(1): PeerAborted(0, 0)}
+    site.owe(1)
+    worker = site.worker()
+    site.run(worker, 3600)
+    site.owe(2)
+    site.run(worker, 1)
+
+    assert site.pacs.received == [uid(2)]
+    assert site.states()[1] == "due"
+
+
 def test_an_instance_is_not_blamed_for_a_destination_that_is_down(site: Site) -> None:
     """Hours without room at the destination fail nothing."""
     site.owe(1, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -387,6 +388,20 @@ def test_what_was_sealed_survives_a_loss_of_power(
     root = Path("/var/lib/data/instances")
     left = {f"{shard}/{name}" for shard in after.names(root) for name in after.names(root / shard)}
     assert left == rows
+
+
+@given(dies_at=st.integers(1, 25))
+def test_a_start_that_was_cut_short_leaves_nothing_undurable(dies_at: int) -> None:
+    """The first process died between making a folder and syncing it; the second stores."""
+    disk = ForgetfulDisk()
+    disk.dies_at = dies_at
+    with contextlib.suppress(Died):
+        store(Spool(Path("/var/lib/data"), files=disk, random_bytes=names()))
+    second = disk.after_death()
+    file = store(Spool(Path("/var/lib/data"), files=second, random_bytes=names(1024)))
+    after = Spool(Path("/var/lib/data"), files=second.after_power_loss(lambda: False))
+
+    assert after.intact(file)
 
 
 class Full(ForgetfulDisk):
