@@ -126,4 +126,4 @@ def _operator(row: Row, scope: str) -> Operator:
             return RemapUID(scope) if row.vr == "UI" else kept(row.value)
     if row.vr == "SQ":
         return dummy_items(row.keyword)
-    return RemapUID(scope) if row.vr == "UI" else Dummy()
+    return RemapUID(scope, never_empty=True) if row.vr == "UI" else Dummy()

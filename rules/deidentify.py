@@ -15,6 +15,7 @@ Source: PS3.10 7.1; PS3.15 E.1.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,25 @@ Buffer = bytes | memoryview
 
 _CHARSET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
 _JOIN_BELOW_BYTES = 1 << 20
+# One UID as PS3.5 9.1 spells it; leading zeros, which it forbids, are seen and do no harm.
+_UID = re.compile(r"[0-9][0-9.]{0,63}")
+_ONE_VALUE = re.compile(r"[^\\]+")  # a replacement UID can be made of whatever stands there
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    """A UID that every instance must have, and what is wrong when it has not."""
+
+    tag: int
+    form: re.Pattern[str]
+    missing: Reason
+    differs: Reason
+
+
+_IDENTITY = (
+    _Identity(_SOP_CLASS, _UID, Reason.NO_SOP_CLASS, Reason.SOP_CLASS_DIFFERS),
+    _Identity(_SOP_INSTANCE, _ONE_VALUE, Reason.NO_SOP_INSTANCE, Reason.SOP_INSTANCE_DIFFERS),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,20 +291,12 @@ class _Body:
         return list(_joined(buffers))
 
     def _judge(self, root: Root) -> None:
-        for tag, expected, missing, differs in (
-            (_SOP_CLASS, self._expected[0], Reason.NO_SOP_CLASS, Reason.SOP_CLASS_DIFFERS),
-            (
-                _SOP_INSTANCE,
-                self._expected[1],
-                Reason.NO_SOP_INSTANCE,
-                Reason.SOP_INSTANCE_DIFFERS,
-            ),
-        ):
-            found = root.original(tag)
-            if not found:
-                raise DeidentificationError(missing, tag)
+        for judged, expected in zip(_IDENTITY, self._expected, strict=True):
+            found = root.original(judged.tag)
+            if not judged.form.fullmatch(found):
+                raise DeidentificationError(judged.missing, judged.tag)
             if expected is not None and found != expected.strip(" \0"):
-                raise DeidentificationError(differs, tag)
+                raise DeidentificationError(judged.differs, judged.tag)
         for condition in self._plan.rejects:
             if condition.matches(root.lookup):
                 raise InstanceRefused(Reason.REJECTED, condition.tests[0][0])

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
+from unicodedata import normalize
 
 from rules import values
+from rules.charsets import decoded
 from rules.elements import element, item, padded
 from rules.tables.dictionary import is_registered_uid
 
@@ -146,9 +148,13 @@ class Dummy:
 
 @dataclass(frozen=True, slots=True)
 class RemapUID:
-    """U: every value becomes a keyed UID; UIDs that the standard registers stay."""
+    """U: every value becomes a keyed UID; UIDs that the standard registers stay.
+
+    An empty value stays empty, unless the action is D: `never_empty`.
+    """
 
     scope: str
+    never_empty: bool = False
     code: str = "U"
     constant: ClassVar[bool] = False
 
@@ -163,14 +169,18 @@ class RemapUID:
 
     def _one(self, padded_uid: str, context: Context) -> str:
         uid = padded_uid.strip(" \0")
-        if not uid or is_registered_uid(uid):
+        if is_registered_uid(uid) or not (uid or self.never_empty):
             return uid
         return context.pseudonyms.uid(self.scope, uid)
 
 
 @dataclass(frozen=True, slots=True)
 class Pseudonym:
-    """A keyed pseudonym of the value as a whole; `when_empty` takes the place of nothing."""
+    """A keyed pseudonym of the value as a whole; `when_empty` takes the place of nothing.
+
+    The key is applied to the text, not to its bytes: a patient has one pseudonym, whatever
+    character set a modality writes.
+    """
 
     scope: str
     when_empty: str = ""
@@ -183,7 +193,7 @@ class Pseudonym:
 
     def apply(self, vr: str, value: bytes, context: Context) -> bytes:
         """See Operator."""
-        original = plain(value).strip(" \0")
+        original = normalize("NFC", decoded(value, "\\".join(context.charsets)))
         if not original:
             return padded(vr, self.when_empty.encode())
         return padded(vr, context.pseudonyms.identifier(self.scope, original).encode())

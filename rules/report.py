@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from pydicom.charset import decode_bytes, python_encoding
-
+from rules.charsets import decoded
 from rules.elements import UNDEFINED
 from rules.operators import DESCEND, KEEP, plain
 from rules.tables.dictionary import keyword_of, vr_of
@@ -36,7 +35,6 @@ _NUMBERS = {
     "FL": Struct("<f"),
     "FD": Struct("<d"),
 }
-_TEXT_DELIMITERS = {0x5C, 0x5E, 0x3D}
 
 # What an archive shows of patients, studies, series and instances (PS3.4 C.6.1.1).
 MAIN_TAGS = (
@@ -119,17 +117,17 @@ class Root:
             return "\\".join(
                 f"{number:g}" for (number,) in numbers.iter_unpack(self._whole(tag, numbers))
             )
-        return _decoded(self._received(tag), self.original(_CHARSET))
+        return decoded(self._received(tag), self.original(_CHARSET))
 
     def text(self, tag: int) -> str:
         """As written; empty when absent."""
-        return _decoded(self._result(tag), plain(self._result(_CHARSET)).strip(" \0"))
+        return decoded(self._result(tag), plain(self._result(_CHARSET)).strip(" \0"))
 
     def texts(self) -> dict[int, str]:
         """The main attributes as written, those that are present."""
         charsets = plain(self._result(_CHARSET)).strip(" \0")
         present = [tag for tag in MAIN_TAGS if tag in self.entries or tag in self.captured]
-        return {tag: _decoded(self._result(tag), charsets) for tag in present}
+        return {tag: decoded(self._result(tag), charsets) for tag in present}
 
     def _received(self, tag: int) -> bytes:
         if tag not in self.entries:
@@ -161,17 +159,3 @@ def report(root: Root | None, counts: Mapping[str, int], transfer_syntax_uid: st
         actions=counts,
         tags={_KEYWORDS[tag]: text for tag, text in texts.items() if text},
     )
-
-
-def _decoded(value: bytes, charsets: str) -> str:
-    if value.isascii() and b"\x1b" not in value:
-        return value.decode("ascii").strip(" \0")
-    return decode_bytes(value, _encodings(charsets), _TEXT_DELIMITERS).strip(" \0")
-
-
-def _encodings(charsets: str) -> list[str]:
-    """Codecs of the defined terms; an undefined one is passed over, pydicom would log it."""
-    terms = [term.strip() for term in charsets.split("\\")]
-    return [python_encoding[term] for term in terms if term in python_encoding] or [
-        python_encoding[""]
-    ]

@@ -21,7 +21,7 @@ from pydicom.datadict import dictionary_VM
 from rules import values
 from rules.conditions import Condition, parse_test
 from rules.document import compose, quoted
-from rules.errors import DocumentError, Mark, Problem
+from rules.errors import DocumentError, Mark, Problem, tag_text
 from rules.selectors import (
     PrivateTag,
     Selector,
@@ -36,8 +36,6 @@ from rules.tables.dictionary import keyword_of, vr_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-    from pydantic_core import ErrorDetails
 
     from rules.conditions import Test
     from rules.document import Document, Path
@@ -259,8 +257,10 @@ class _Misfit:
     sentence: str
 
     @classmethod
-    def of(cls, line: ErrorDetails) -> _Misfit:
-        return cls(line["type"], tuple(line["loc"]), str(line.get("ctx", {}).get("error", "")))
+    def of(cls, line: Mapping[str, object]) -> _Misfit:
+        located, context = line["loc"], line.get("ctx")
+        said = context.get("error", "") if isinstance(context, dict) else ""
+        return cls(str(line["type"]), located if isinstance(located, tuple) else (), str(said))
 
 
 def _report(
@@ -637,7 +637,7 @@ class _Reading:
         plain = self.document.get((*self.path, *path))
         vr = vr_of(tag)
         if vr is None:
-            self.problems.add(mark, "is not in the dictionary: its VR is unknown")
+            self.problems.add(mark, _unknown_vr(tag_text(tag)))
         elif tag == _SPECIFIC_CHARACTER_SET:
             self.problems.add(mark, _CHARACTER_SET_STAYS)
         elif isinstance(plain, dict):
@@ -734,10 +734,14 @@ def _why_not_replaced(selector: Selector, plain: Plain) -> str | None:
     if target.value >> 16 == _PIXEL_GROUP:
         return f"to replace pixel data {_NOT_YET}"
     if target.exact and vr_of(target.value) is None:
-        return f"{selector.text} is not in the dictionary: its VR is unknown"
+        return _unknown_vr(selector.text)
     if _covers(selector, _SPECIFIC_CHARACTER_SET):
         return _CHARACTER_SET_STAYS
     return None if selector.steps else _why_not_new_identity(selector, plain)
+
+
+def _unknown_vr(name: str) -> str:
+    return f"{name} is not in the dictionary: its VR is unknown"
 
 
 def _why_not_new_identity(selector: Selector, plain: Plain) -> str | None:

@@ -248,8 +248,7 @@ class _Level:
         if action is REMOVE:
             self._walk.counts[REMOVE.code] += 1
         elif isinstance(action, AppendCode):
-            content = self._standing_items(tag, vr, value, length)
-            self._write(tag, "SQ", content, action, is_open=length == UNDEFINED)
+            self._append(tag, vr, value, length, action)
         else:
             content = self._data[value:stop] if length != UNDEFINED else b""
             self._replace(tag, vr, content, action)
@@ -311,9 +310,16 @@ class _Level:
         self.out += (self._data[pos:value], *buffers, SEQUENCE_END_BYTES)
         return stop
 
-    def _standing_items(self, tag: int, vr: bytes, value: int, length: int) -> bytes:
+    def _append(self, tag: int, vr: bytes, value: int, length: int, action: AppendCode) -> None:
+        """Add an item behind those that stand; those in a UN are in implicit VR, so is it."""
         end = None if length == UNDEFINED else value + length
-        return b"".join(self._items(tag, vr, value, end)[1])
+        standing = b"".join(self._items(tag, vr, value, end)[1])
+        if vr != b"UN":
+            self._write(tag, "SQ", standing, action, is_open=length == UNDEFINED)
+            return
+        new = action.apply("SQ", standing, self._walk.context_of(implicit=True))
+        head = header(tag, "UN", length if end is None else len(new), implicit=False)
+        self.out += (head, new, SEQUENCE_END_BYTES if end is None else b"")
 
     def _items(self, tag: int, vr: bytes, pos: int, end: int | None) -> tuple[int, list[bytes]]:
         """The items between `pos` and `end`, or up to the sequence delimiter."""

@@ -208,7 +208,16 @@ class Canaries:
 UNKNOWN_EVEN = 0x00080FF0  # in no edition of the dictionary
 NO_CANARY = frozenset(
     # Read by the engine, and by every reader, in order to read the rest; or not text at all.
-    [0x00080005, 0x00080016, 0x00120062, 0x00120063, 0x00120064, 0x00280303, PIXEL_DATA]
+    [
+        0x00080005,
+        0x00080016,
+        0x00080018,
+        0x00120062,
+        0x00120063,
+        0x00120064,
+        0x00280303,
+        PIXEL_DATA,
+    ]
 )
 
 
@@ -236,6 +245,8 @@ class _CanaryDataset:
         elements += [self._element(tag, DicomDictionary[tag][0]) for tag in tags]
         elements += [self._leaf(tag, "LO", stays=False) for tag in (0x50002500, 0x60020022)]
         elements += [text(0x00080016, "UI", CT_IMAGE), text(0x00080005, "CS", "ISO_IR 192")]
+        instance = self.words.word(stays=False, uid=True)  # one value: no instance has two
+        elements.append(El(0x00080018, "UI", instance))
         fragments = [b"", self.words.word(stays=True)]
         elements.append(El(PIXEL_DATA, "OB", fragments=fragments))
         return sorted(elements, key=lambda element: element.tag)

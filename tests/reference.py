@@ -13,6 +13,7 @@ Source: PS3.15 E.1-E.2 and Table E.1-1 (2026d).
 from __future__ import annotations
 
 import csv
+import re
 import struct
 from dataclasses import dataclass
 from functools import cache
@@ -104,7 +105,7 @@ RESOLVED = {
 
 
 class Refused(Exception):
-    """The instance has no SOP class or no SOP instance UID."""
+    """The instance has no usable SOP class or SOP instance UID."""
 
 
 @cache
@@ -265,9 +266,10 @@ def deidentify(
     Raises:
         Refused: there is no SOP Class UID or no SOP Instance UID.
     """
-    for tag in (SOP_CLASS_UID, SOP_INSTANCE_UID):
-        if not text_of(source, tag):
-            raise Refused(hex(tag))
+    if not re.fullmatch(r"[0-9][0-9.]{0,63}", text_of(source, SOP_CLASS_UID)):
+        raise Refused(hex(SOP_CLASS_UID))
+    if not re.fullmatch(r"[^\\]+", text_of(source, SOP_INSTANCE_UID)):
+        raise Refused(hex(SOP_INSTANCE_UID))
     rewriter = Rewriter(profile_name, scope or profile_name, pseudonyms)
     result = rewriter.dataset(source)
     rewriter.mark(result)

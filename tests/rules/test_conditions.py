@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import time
@@ -9,6 +10,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rules.conditions import (
     MAX_SUBJECT_CHARACTERS,
     Absent,
@@ -130,16 +132,19 @@ def test_a_pattern_finds_what_a_regular_expression_finds(source, ignore_case, te
     assert Pattern(source, ignore_case=ignore_case).search(text) is expected
 
 
-@pytest.mark.parametrize(
-    "source",
-    ["(a+)+$", "(a|a)*$", "(a|aa)+$", "a*a*a*a*a*c", "(.*a){20}$", "(a?){50}a{50}c", "a.{99}c"]
-    + ["(a|b)*a(a|b){70}c", "(a.{90}|b.{90}|[ab].{90}|.{91})c"],
-)
+SLOW_WITH_RE = [
+    *("(a+)+$", "(a|a)*$", "(a|aa)+$", "a*a*a*a*a*c", "(.*a){20}$", "(a?){50}a{50}c", "a.{99}c"),
+    *("(a|b)*a(a|b){70}c", "(a.{90}|b.{90}|[ab].{90}|.{91})c"),
+]
+
+
+@pytest.mark.parametrize("source", SLOW_WITH_RE)
 @pytest.mark.parametrize("letters", ["a", "ab"])
 def test_no_text_makes_a_pattern_slow(source, letters, deadline_s):
     """With `re` the first of these would outlive the hospital."""
     pattern = Pattern(source)
-    text = "".join(random.Random(1).choices(letters, k=MAX_SUBJECT_CHARACTERS - 1)) + "!"
+    mixed = random.Random(1).choices(letters, k=MAX_SUBJECT_CHARACTERS - 1)  # noqa: S311 - no secret
+    text = "".join(mixed) + "!"
     begun = time.perf_counter()
 
     pattern.search(text)
@@ -166,7 +171,5 @@ def test_what_a_pattern_remembers_is_bounded():
 @given(st.text(max_size=30) | st.text("ab()[]{}|*+?.^$\\/,123-i", max_size=20).map("/{}/".format))
 def test_any_text_is_a_test_or_a_value_error(text):
     """Nothing a person may type ends in a traceback."""
-    try:
-        parse_test(text).matches("ab12")
-    except ValueError as refused:
-        assert str(refused)
+    with contextlib.suppress(ValueError):
+        assert parse_test(text).matches("ab12") in (True, False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from rules.errors import DocumentError
 from scp.config import parse_config
 
@@ -18,12 +19,14 @@ EXPECTED = "#= "
 
 
 def said_of(path: Path) -> tuple[str, ...]:
+    """What reading a file says."""
     with pytest.raises(DocumentError) as refused:
         parse_config(path.read_text("utf-8"), "config.yaml", path.parent)
     return tuple(str(problem) for problem in refused.value.problems)
 
 
 def expected_of(path: Path) -> tuple[str, ...]:
+    """What its last lines say that it says."""
     lines = path.read_text("utf-8").splitlines()
     return tuple(
         f"config.yaml:{line.removeprefix(EXPECTED)}" for line in lines if line.startswith(EXPECTED)
@@ -36,7 +39,9 @@ def test_a_mistake_is_told_where_it_is(path):
     assert said_of(path) == expected_of(path) != ()
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if p.stem != THIRTY], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if p.stem != THIRTY], ids=lambda path: path.stem
+)
 def test_one_mistake_is_one_line(path):
     """What follows from a mistake is not told as another one."""
     assert len(said_of(path)) == 1

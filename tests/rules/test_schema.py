@@ -8,6 +8,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rules.conditions import Absent, AnyOf, Equals, Pattern
 from rules.errors import DocumentError, Mark
 from rules.schema import (
@@ -30,10 +31,12 @@ PROFILE_KEYS = (
 
 
 def profile(text: str) -> Profile:
+    """The profile that a file makes."""
     return parse_profile(text, name="research", file="f")
 
 
 def problems_of(text: str) -> list[str]:
+    """What reading it says."""
     with pytest.raises(DocumentError) as refused:
         profile(text)
     return [str(problem) for problem in refused.value.problems]
@@ -222,11 +225,14 @@ def test_a_ready_made_profile_is_its_base(name):
         ("Reject: [x]", "f:1:10: a condition is a map"),
         ("Reject: [{Modalit: x}]", "f:1:11: Modalit is no attribute; did you mean Modality?"),
         ("Reject: [{PixelData: x}]", "f:1:11: a condition on an attribute of VR OB or OW"),
-        ("Reject: [{RequestAttributesSequence: }]", "f:1:11: a condition on an attribute of VR SQ"),
+        (
+            "Reject: [{RequestAttributesSequence: }]",
+            "f:1:11: a condition on an attribute of VR SQ",
+        ),
         ("Reject: [{Modality: {a: b}}]", "f:1:21: a condition asks for a text"),
-        ("Reject: [{(60xx: x}]", 'f:1:11: "(60xx" is half a tag'),
+        ("Reject: [{(60xx: x}]", "f:1:11: (60xx is half a tag"),
         ("Replace:\n  (0010,xxxx): x", 'f:2:3: (0010,xxxx) is of no one VR: only "" can'),
-        ("Replace:\n  (0020,xxxx): ''", "f:2:3: SOPInstanceUID"),
+        ("Replace:\n  (0020,xxxx): ''", "f:2:3: StudyInstanceUID cannot be empty"),
         ("Replace:\n  0008,0002: x", "f:2:3: (0008,0002) is not in the dictionary"),
         ("Replace:\n  StudyInstanceUID: ''", "f:2:3: StudyInstanceUID cannot be empty"),
         ("Replace:\n  SOPInstanceUID: ''", "f:2:3: SOPInstanceUID cannot be the same"),
@@ -234,8 +240,8 @@ def test_a_ready_made_profile_is_its_base(name):
         ("Replace:\n  PatientID: {}", "f:2:14: PatientID takes a text or one function"),
         ("Replace:\n  ContentSequence: {pseudonym: a}", "f:2:20: ContentSequence is of VR SQ"),
         ("Replace:\n  ContentSequence: [a]", "f:2:21: an item of a sequence is a map"),
-        ("Replace:\n  ContentSequence: [{A: b}]", "f:2:22: A is no attribute"),
-        ("Replace:\n  ContentSequence: [{(60xx): b}]", 'f:2:22: "(60xx)" is half a tag'),
+        ("Replace:\n  ContentSequence: [{Foo: b}]", "f:2:22: Foo is no attribute"),
+        ("Replace:\n  ContentSequence: [{(60xx: b}]", 'f:2:22: "(60xx" is half a tag'),
         ("Replace:\n  ContentSequence: [{TextValue: {pseudonym: a}}]", "f:2:33: functions need"),
         ("Replace:\n  ContentSequence: [{TextValue: [{}]}]", "f:2:33: TextValue is of VR UT"),
         ("Replace:\n  ContentSequence: [{'0008,0002': b}]", "f:2:22: (0008,0002) is not in"),
@@ -279,8 +285,10 @@ def test_an_alias_shares_a_list_between_keys_and_is_checked_in_both():
 
 
 NAMES = st.sampled_from(
-    ["PatientName", "0010,0020", "(0019,{A}01)", "50xx,xxxx", "ContentSequence[*].TextValue", "x"]
-    + ["(0008", "0050)", "PixelData", "Rows", "ContentSequence", "pseudonym", "/a/", "", "true"]
+    [
+        *("PatientName", "0010,0020", "(0019,{A}01)", "50xx,xxxx", "ContentSequence[*].TextValue"),
+        *("(0008", "0050)", "PixelData", "Rows", "ContentSequence", "pseudonym", "/a/", "", "x"),
+    ]
 )
 VALUES = st.recursive(
     st.none() | NAMES | st.text(max_size=5),
@@ -293,8 +301,8 @@ VALUES = st.recursive(
 def test_any_body_is_a_profile_or_a_document_error(body):
     """Whatever is posted or typed, nothing ends in a traceback."""
     try:
-        read = profile(json.dumps(body))
+        outcome = profile(json.dumps(body)).name
     except DocumentError as refused:
-        assert refused.problems
-    else:
-        assert read.name == "research"
+        outcome = refused.problems
+
+    assert outcome

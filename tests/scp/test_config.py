@@ -1,0 +1,389 @@
+"""The configuration: what the file becomes, and which route an association takes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.errors import DocumentError
+from rules.schema import READY_MADE
+from scp.config import (
+    Config,
+    Destination,
+    NodeConfig,
+    Route,
+    RouteMiss,
+    embedded_default,
+    load_config,
+    parse_config,
+)
+
+SHIPPED = Path(__file__).parents[2] / "config.yaml"
+PACS = "pacs: {ae_title: PACS, host: 127.0.0.1, port: 104}"
+
+
+def config(text: str) -> Config:
+    """Read a file that stands in /srv."""
+    return parse_config(text, "f", Path("/srv"))
+
+
+def routed(*routes: str) -> Config:
+    """A file of these routes and a profile named research."""
+    lines = "".join(f"  - {route}\n" for route in routes)
+    return config(f"version: 1\nprofiles: {{research: {{}}}}\nroutes:\n{lines}")
+
+
+def node(*lines: str) -> NodeConfig:
+    """The node that these settings make."""
+    written = "".join(f"  {line}\n" for line in lines)
+    return config(f'version: 1\nnode:\n{written}routes: [{{from: "*", profile: basic}}]').node
+
+
+def destination(line: str) -> Destination:
+    """The destination that a map makes."""
+    text = f'version: 1\ndestinations:\n  pacs: {line}\nroutes: [{{from: "*", profile: basic}}]'
+    return config(text).destinations["pacs"]
+
+
+def problems_of(read, *arguments: str) -> list[str]:
+    """What reading them says."""
+    with pytest.raises(DocumentError) as refused:
+        read(*arguments)
+    return [str(problem) for problem in refused.value.problems]
+
+
+def test_the_example_that_ships_has_no_mistake():
+    """The first thing that anybody runs."""
+    shipped = load_config(SHIPPED)
+
+    assert shipped.node.ae_title == "ANONODE"
+    assert (shipped.node.host, shipped.node.port) == ("127.0.0.1", 11112)
+    assert shipped.node.data == SHIPPED.parent / "data"
+    assert not any(shipped.profiles[route.profile].passes_identity for route in shipped.routes)
+    assert shipped.route_for("CT1", "ANONODE", "127.0.0.1") == shipped.routes[0]
+    assert shipped.route_for("MRT-2", "ANONODE", "127.0.0.1") == shipped.routes[0]
+    assert shipped.digest == hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
+
+
+def test_every_setting_the_example_names_in_a_comment_can_be_set():
+    """A line that is commented in must work."""
+    text = SHIPPED.read_text("utf-8")
+    commented_in = re.sub(r"(?m)^( {2,4})# ([a-z_]+: )", r"\1\2", text)
+
+    assert commented_in != text
+    assert parse_config(commented_in, "config.yaml", Path())
+
+
+def test_without_a_file_this_machine_may_send_and_nobody_else():
+    """The basic profile, kept in the folder that was named."""
+    embedded = embedded_default(Path("here/data"))
+    route = embedded.route_for("ANY", "ANY", "127.0.0.1")
+
+    assert embedded.node.data == Path("here/data")
+    assert isinstance(route, Route)
+    assert (route.profile, route.store, route.forward) == ("basic", True, ())
+    assert embedded.route_for("ANY", "ANY", "::1") == route
+    assert embedded.route_for("ANY", "ANY", "10.0.0.1") == RouteMiss("address")
+
+
+def test_what_is_not_said_has_a_default():
+    """The shortest file is a version and a route."""
+    short = routed("{from: CT1, profile: basic}")
+
+    assert short.node == NodeConfig(
+        ae_title="ANONODE",
+        host="127.0.0.1",
+        port=11112,
+        data=Path("/srv/data"),
+        sop_classes=frozenset(),
+        associations=64,
+        associations_per_address=8,
+        idle_s=60.0,
+        drain_s=30.0,
+        message_bytes=4 << 30,
+        header_bytes=64 << 20,
+    )
+    assert short.routes == (Route(("CT1",), None, (), "basic", store=True, forward=()),)
+
+
+def test_what_is_said_is_read():
+    """Every key of the node."""
+    said = node(
+        "ae_title: NODE 1",
+        'listen: "[::1]:0"',
+        "data: /var/lib/anonode",
+        "sop_classes: [1.2.840.113619.4.26, 1.2.3]",
+        "max_associations: 5",
+        "max_associations_per_address: 2",
+        "idle_s: 1.5",
+        "drain_s: 0",
+        "message_limit_bytes: 1048576",
+        "header_limit_bytes: 2097152",
+    )
+
+    assert said == NodeConfig(
+        ae_title="NODE 1",
+        host="::1",
+        port=0,
+        data=Path("/var/lib/anonode"),
+        sop_classes=frozenset({"1.2.840.113619.4.26", "1.2.3"}),
+        associations=5,
+        associations_per_address=2,
+        idle_s=1.5,
+        drain_s=0.0,
+        message_bytes=1 << 20,
+        header_bytes=2 << 20,
+    )
+
+
+def test_a_destination_is_read():
+    """What it is called, where it is, and how often it is tried."""
+    assert destination("{ae_title: PACS, host: pacs.example, port: 104}") == Destination(
+        name="pacs",
+        ae_title="PACS",
+        host="pacs.example",
+        port=104,
+        calling_ae_title="ANONODE",
+        response_s=120.0,
+        retry_base_s=5.0,
+        retry_cap_s=900.0,
+        lifetime_days=30.0,
+    )
+    assert destination(
+        "{ae_title: P, host: '::1', port: 1, calling_ae_title: ME, response_s: 1.5,"
+        " retry_base_s: 1, retry_cap_s: 2, retry_lifetime_days: 0.5}"
+    ) == Destination("pacs", "P", "::1", 1, "ME", 1.5, 1.0, 2.0, 0.5)
+
+
+def test_a_route_is_read():
+    """One text or a list, wherever several are possible."""
+    read = config(
+        f"version: 1\ndestinations:\n  {PACS}\nroutes:\n"
+        "  - from: [CT1, 'MR*']\n    to: ANONODE\n    peer: [10.0.0.0/8, '::1']\n"
+        "    profile: basic\n    store: false\n    forward: pacs\n"
+        "  - {from: US1, peer: 10.1.1.1, profile: none, forward: [pacs]}\n"
+    )
+
+    assert read.routes == (
+        Route(
+            ("CT1", "MR*"),
+            "ANONODE",
+            (ip_network("10.0.0.0/8"), ip_network("::1")),
+            "basic",
+            store=False,
+            forward=("pacs",),
+        ),
+        Route(("US1",), None, (ip_network("10.1.1.1"),), "none", store=True, forward=("pacs",)),
+    )
+    assert read.profiles["none"].passes_identity
+
+
+def test_ready_made_profiles_stand_beside_those_of_the_file():
+    """A route, `preview` and `deidentify` may name them."""
+    assert set(routed("{from: CT1, profile: research}").profiles) == {"research", *READY_MADE}
+
+
+def test_what_nobody_uses_is_no_mistake():
+    """A destination may be prepared before a route sends to it."""
+    assert config(
+        f"version: 1\nprofiles: {{unused: {{}}}}\ndestinations:\n  {PACS}\n"
+        "routes: [{from: CT1, profile: basic}]"
+    )
+
+
+TWO = (
+    "{from: [CT1, 'MR*'], to: ANONODE, peer: [10.0.0.0/8, '::1'], profile: research}",
+    "{from: 'MR?', profile: basic}",
+)
+
+
+@pytest.mark.parametrize(
+    ("calling", "called", "address", "expected"),
+    [
+        ("CT1", "ANONODE", "10.1.2.3", 0),
+        ("CT1  ", "ANONODE  ", "10.1.2.3", 0),
+        ("MR1", "ANONODE", "::1", 0),
+        ("MR1", "ANONODE", "::ffff:10.1.2.3", 0),
+        ("MR1", "OTHER", "10.1.2.3", 1),
+        ("MR1", "ANONODE", "192.168.0.1", 1),
+        ("MR1", "ANONODE", "no address", 1),
+        ("CT2", "ANONODE", "10.1.2.3", "calling"),
+        ("ct1", "ANONODE", "10.1.2.3", "calling"),
+        ("", "ANONODE", "10.1.2.3", "calling"),
+        ("XMR1", "ANONODE", "10.1.2.3", "calling"),
+        ("CT1", "OTHER", "10.1.2.3", "called"),
+        ("MR12", "OTHER", "10.1.2.3", "called"),
+        ("CT1", "ANONODE", "11.1.2.3", "address"),
+        ("CT1", "ANONODE", "fe80::1%eth0", "address"),
+        ("CT1", "ANONODE", "", "address"),
+    ],
+)
+def test_the_first_route_that_fits_is_taken(calling, called, address, expected):
+    """What fits none is told apart, for the peer is told which title was wrong."""
+    read = routed(*TWO)
+    found = read.route_for(calling, called, address)
+
+    assert found == (read.routes[expected] if isinstance(expected, int) else RouteMiss(expected))
+
+
+def test_brackets_of_a_title_are_no_wildcards():
+    """An association from `CT[1]` gets no more than its own name."""
+    route = routed("{from: CT1, profile: basic}").routes[0]
+
+    assert not route.takes("CT[1]")
+    assert not route.takes("*")
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [
+        ("{from: 'CT*', profile: basic}", "{from: CT1, profile: basic}"),
+        ("{from: 'CT*', profile: basic}", "{from: [CT1, CT2], to: X, peer: '::1', profile: none}"),
+        ("{from: '*', profile: basic}", "{from: 'M?*', profile: basic}"),
+        ("{from: 'M*', profile: basic}", "{from: 'M?', profile: basic}"),
+        ("{from: '**', profile: basic}", "{from: '*', profile: basic}"),
+        (
+            "{from: CT1, peer: [10.0.0.0/8, 'fd00::/8'], profile: basic}",
+            "{from: CT1, peer: [10.1.0.0/16, 'fd00::1'], profile: basic}",
+        ),
+    ],
+)
+def test_a_route_behind_one_that_takes_everything_is_a_mistake(routes):
+    """It looks like a rule and never is one."""
+    (found,) = problems_of(routed, *routes)
+
+    assert found.startswith("f:5:5: never reached: the route on line 4 takes all")
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [
+        ("{from: CT1, profile: basic}", "{from: 'CT*', profile: basic}"),
+        ("{from: 'CT?', profile: basic}", "{from: 'CT*', profile: basic}"),
+        ("{from: 'CT*', to: A, profile: basic}", "{from: CT1, to: B, profile: basic}"),
+        ("{from: 'CT*', to: A, profile: basic}", "{from: CT1, profile: basic}"),
+        ("{from: CT1, peer: 10.0.0.0/8, profile: basic}", "{from: CT1, profile: basic}"),
+        (
+            "{from: CT1, peer: 10.0.0.0/8, profile: basic}",
+            "{from: CT1, peer: [10.0.0.1, '::1'], profile: basic}",
+        ),
+        ("{from: 'A*', profile: basic}", "{from: [A1, B1], profile: basic}"),
+    ],
+)
+def test_a_route_that_can_still_be_taken_is_none(routes):
+    """Narrow before wide is how routes are written."""
+    assert len(routed(*routes).routes) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("listen: ':11112'", "listen is an IP address or a host name"),
+        ("listen: '[10.0.0.1]:11112'", "listen has brackets"),
+        ("listen: 10.0.0.1:65536", "listen is HOST:PORT"),
+        ("listen: 10.0.0.256:1", "listen is an IP address or a host name"),
+        ("ae_title: ''", "ae_title is 1 to 16"),
+        ("ae_title: ' A'", "ae_title is 1 to 16"),
+        ("ae_title: A\\B", "ae_title is 1 to 16"),
+        ("ae_title: AN\u00d6N", "ae_title is 1 to 16"),
+        ("data: ''", "data is the path of a folder"),
+        ('data: "a\\0b"', "data is the path of a folder"),
+        ("idle_s: -1", "idle_s is a number from 1 to 86400"),
+        ("idle_s: 1e3", "idle_s is a number from 1 to 86400"),
+        ("idle_s: \uff11", "idle_s is a number from 1 to 86400"),
+        ("max_associations: 1.0", "max_associations is a whole number"),
+        ("max_associations: " + "9" * 5000, "max_associations is a whole number"),
+        ("header_limit_bytes: 1", "header_limit_bytes is a whole number from 1048576"),
+        ("sop_classes: [a]", "sop_classes is a list of SOP Class UIDs"),
+        ("sop_classes: [1.2, [1.3]]", "sop_classes is a list of SOP Class UIDs"),
+        ("sop_classes: ['1']", "sop_classes is a list of SOP Class UIDs"),
+        ("sop_classes: 1.2", "sop_classes is a list"),
+    ],
+)
+def test_a_setting_of_the_node_says_what_it_may_be(line, said):
+    """With its name, at its place."""
+    (found,) = problems_of(node, line)
+
+    assert re.match(r"f:3:\d+: ", found)
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("", "pacs is empty; it is a map"),
+        ("{}", "ae_title and host and port are missing in pacs"),
+        ("{ae_title: P, host: a, prt: 1}", '"prt" is no key here; did you mean port?'),
+        ("{ae_title: P, host: -a, port: 1}", "host is an IP address or a host name"),
+        ("{ae_title: P, host: a..b, port: 1}", "host is an IP address or a host name"),
+        ("{ae_title: P, host: 10.0.1, port: 1}", "host is an IP address or a host name"),
+        ("{ae_title: P, host: '', port: 1}", "host is an IP address or a host name"),
+        ("{ae_title: P, host: a, port: 0}", "port is a TCP port, 1 to 65535"),
+        ("{ae_title: P, host: a, port: }", "port is empty; it is a text"),
+        ("{ae_title: P, host: a, port: [1]}", "port is a text"),
+        ("{ae_title: P, host: a, port: 1, retry_base_s: 1000}", "retry_base_s is longer than"),
+        ("{ae_title: P, host: a, port: 1, calling_ae_title: ''}", "calling_ae_title is 1 to 16"),
+    ],
+)
+def test_a_destination_says_what_is_wrong_with_it(line, said):
+    """One line for one mistake."""
+    (found,) = problems_of(destination, line)
+
+    assert said in found
+
+
+def test_all_of_a_faulty_destination_is_told():
+    """A missing key does not hide a faulty one."""
+    found = problems_of(destination, "{ae_title: A_TITLE_THAT_IS_TOO_LONG, host: '[', prt: 5}")
+
+    assert [line.split(":")[2] for line in found] == ["20", "52", "57"]
+
+
+def test_a_file_that_cannot_be_read_is_a_problem_of_line_one(tmp_path):
+    """Missing, a folder, or not UTF-8."""
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+
+    for path in (tmp_path / "missing.yaml", tmp_path, binary):
+        (found,) = problems_of(load_config, path)
+        assert found.startswith(f"{path}:1:1: the file ")
+
+
+def test_paths_start_at_the_file(tmp_path):
+    """So that a service and a person in another folder mean the same data."""
+    path = tmp_path / "config.yaml"
+    path.write_text('version: 1\nroutes: [{from: "*", profile: basic}]')
+
+    assert load_config(path).node.data == tmp_path / "data"
+    assert load_config(path).file == str(path)
+
+
+KEYS = st.sampled_from(
+    [
+        *("version", "node", "profiles", "destinations", "routes", "listen", "ae_title", "from"),
+        *("to", "peer", "profile", "store", "forward", "host", "port", "basic", "Keep", "Base"),
+    ]
+)
+VALUES = st.recursive(
+    st.none() | KEYS | st.sampled_from(["1", "*", "10.0.0.0/8", "true", "PatientID"]) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=15,
+)
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=6) | VALUES)
+def test_any_file_is_a_configuration_or_a_document_error(value):
+    """Whatever a person may type, `check` answers with lines and not with a traceback."""
+    try:
+        outcome = parse_config(json.dumps(value), "f", Path()).routes
+    except DocumentError as refused:
+        outcome = refused.problems
+
+    assert outcome
