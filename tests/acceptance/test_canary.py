@@ -13,8 +13,9 @@ from __future__ import annotations
 import re
 import socket
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,26 +86,26 @@ class Instance:
     number: int
     syntax: str = EXPLICIT
 
-    @property
+    @cached_property
     def plain(self) -> bytes:
         """The dataset before it is deflated."""
         return numbered(_model(self.syntax)[0], self.number)
 
-    @property
+    @cached_property
     def gone(self) -> set[bytes]:
         return {numbered(word, self.number) for word in _model(self.syntax)[1]}
 
-    @property
+    @cached_property
     def stay(self) -> set[bytes]:
         return {numbered(word, self.number) for word in _model(self.syntax)[2]}
 
-    @property
+    @cached_property
     def uid(self) -> str:
         """Its SOP Instance UID."""
         found = self.plain.index(struct.pack("<HH", 0x0008, 0x0018)) + 8
         return self.plain[found : found + 16].decode()
 
-    @property
+    @cached_property
     def dataset(self) -> bytes:
         return encoded.transferred(self.plain, self.syntax)
 
@@ -214,6 +215,11 @@ class Scene:
     arrived: list[bytes] = field(default_factory=list)
     key: bytes = b""
 
+    @cached_property
+    def kept(self) -> set[bytes]:
+        """The words that may stay: the profile keeps them, in what was accepted."""
+        return set().union(*(instance.stay for instance in ACCEPTED + FROM_FILES))
+
     def hear(self, place: str, content: bytes | str) -> None:
         content = content.encode() if isinstance(content, str) else content
         self.heard[place] = self.heard.get(place, b"") + content
@@ -230,7 +236,7 @@ class Scene:
         found: dict[bytes, set[str]] = {}
         for place, content in self.heard.items():
             if place.startswith(prefix):
-                for word in WORD.findall(content):
+                for word in set(WORD.findall(content)):
                     found.setdefault(word.upper(), set()).add(place)
         return found
 
@@ -292,10 +298,13 @@ def _use_files(node: RunningNode, found: Scene, folder: Path) -> None:
 
 def _ask_everything(node: RunningNode, found: Scene) -> None:
     """Every command that tells what the node holds."""
-    for command in [("list",), ("show", "1"), ("queue",)]:
-        answer = node.run(*command)
-        assert answer.returncode == 0, answer
-        found.hear(f"screen {command[0]}", answer.stdout + answer.stderr)
+    commands = [("list",), ("show", "1"), ("queue",)]
+    with ThreadPoolExecutor() as pool:
+        for command, answer in zip(
+            commands, pool.map(lambda each: node.run(*each), commands), strict=True
+        ):
+            assert answer.returncode == 0, answer
+            found.hear(f"screen {command[0]}", answer.stdout + answer.stderr)
 
 
 def test_every_word_is_in_what_was_sent():
@@ -316,19 +325,15 @@ def test_each_refusal_is_the_one_that_was_meant(scene):
 
 def test_no_word_that_must_be_gone_is_found_anywhere(scene):
     """Of accepted instances, the words that the profile keeps; of the others, none."""
-    kept = set().union(*(instance.stay for instance in ACCEPTED + FROM_FILES))
-
     found = scene.words()
 
-    assert {word: places for word, places in found.items() if word not in kept} == {}
+    assert {word: places for word, places in found.items() if word not in scene.kept} == {}
 
 
 def test_the_words_that_stay_are_stored_and_forwarded(scene):
     """A node that loses everything, or a search that finds nothing, would not pass."""
-    kept = set().union(*(instance.stay for instance in ACCEPTED + FROM_FILES))
-
-    assert kept <= scene.words("forwarded").keys()
-    assert kept <= scene.words("data").keys()
+    assert scene.kept <= scene.words("forwarded").keys()
+    assert scene.kept <= scene.words("data").keys()
     assert len(scene.arrived) == len(ACCEPTED) + len(FROM_FILES)
     for place in ("data/journal", "screen list", "screen show", "results"):
         assert scene.words(place), f"not even a word that may stay is in {place}"
