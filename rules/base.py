@@ -3,7 +3,7 @@
 - basic: PS3.15 Table E.1-1 at every depth. Compound actions take the reading that conforms
   whatever the type of the attribute: the rightmost of D, Z and U; X alone removes. Beyond the
   table it removes the rest of overlay and curve groups, trailing padding, and what the
-  dictionary does not know.
+  dictionary does not know, and replaces the UIDs of whatever is not a kind of thing.
 - none: keeps everything.
 - nothing: removes everything but what makes an instance readable and referable.
 
@@ -29,7 +29,7 @@ from rules.operators import (
     dummy_items,
 )
 from rules.tables.confidentiality import Row, rows
-from rules.tables.dictionary import is_known, vr_of
+from rules.tables.dictionary import is_known, keyword_of, vr_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,11 @@ _EXACT = 0xFFFFFFFF
 _NEVER_IN_A_DATASET = (0x0000, 0x0002)
 _TRAILING_PADDING = 0xFFFCFFFC
 _CURVES, _OVERLAYS = 0x50, 0x60
-_PIXEL_GROUP = 0x7FE0
+# UIDs of what an instance is or is encoded in, by parts of the keyword: they name no instance.
+_KINDS = (
+    *("Class", "TransferSyntax", "CodingScheme", "ContextUID", "ContextGroup"),
+    *("MappingResource", "CreatorVersion", "Template"),
+)
 _READABLE = (0x00080005, 0x00080016)
 _REFERABLE = (0x00080018, 0x0020000D, 0x0020000E)
 
@@ -57,6 +61,7 @@ class Base:
     """
 
     name: str
+    scope: str
     rows: Mapping[int, Reasoned]
     keeps_unnamed: bool
 
@@ -69,7 +74,7 @@ class Base:
         if self.keeps_unnamed:
             return kept(tag), f"base {self.name}"
         if self.name == "basic":
-            return _beyond_the_table(tag)
+            return _beyond_the_table(tag, self.scope)
         return REMOVE, f"base {self.name}"
 
     def protects(self, tag: int) -> bool:
@@ -80,13 +85,13 @@ class Base:
 def base_of(name: str, edition: str, scope: str) -> Base:
     """The base a profile names, one of `basic`, `none` and `nothing`."""
     if name == "basic":
-        return Base(name, _table(edition, scope), keeps_unnamed=False)
+        return Base(name, scope, _table(edition, scope), keeps_unnamed=False)
     if name == "none":
-        return Base(name, {}, keeps_unnamed=True)
+        return Base(name, scope, {}, keeps_unnamed=True)
     reason = "every instance needs it"
     needed = {tag: (kept(tag), reason) for tag in _READABLE}
     uids = {tag: (RemapUID(scope), reason) for tag in _REFERABLE}
-    return Base(name, needed | uids, keeps_unnamed=False)
+    return Base(name, scope, needed | uids, keeps_unnamed=False)
 
 
 def kept(tag: int) -> Operator:
@@ -94,13 +99,15 @@ def kept(tag: int) -> Operator:
     return DESCEND if vr_of(tag) == "SQ" else KEEP
 
 
-def _beyond_the_table(tag: int) -> Reasoned:
+def _beyond_the_table(tag: int, scope: str) -> Reasoned:
     if tag >> 24 in (_CURVES, _OVERLAYS):
         return REMOVE, "no curve or overlay without its data"
     if tag == _TRAILING_PADDING:
         return REMOVE, "trailing padding may hold anything"
     if not is_known(tag):
         return REMOVE, "not in the data dictionary"
+    if vr_of(tag) == "UI" and not any(kind in keyword_of(tag) for kind in _KINDS):
+        return RemapUID(scope), "every reference to an instance is protected"
     return kept(tag), "not in the table"
 
 

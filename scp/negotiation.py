@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from pydicom.uid import UID
+from pydicom.uid import UID, UID_dictionary  # type: ignore[attr-defined] # not re-exported
 from pynetdicom import ALL_TRANSFER_SYNTAXES
 from pynetdicom.pdu import (
     A_ABORT_RQ,
@@ -53,8 +53,14 @@ logging.getLogger("pynetdicom").propagate = False
 
 
 VERIFICATION: Final = str(Verification)
-STORAGE_CLASSES: Final[frozenset[str]] = frozenset(map(str, _STORAGE_CLASSES.values()))
-"""Every SOP class of the Storage Service Class that pynetdicom knows (PS3.4 B.5)."""
+_NO_STORAGE: Final = ("Commitment", "Directory")
+STORAGE_CLASSES: Final[frozenset[str]] = frozenset(map(str, _STORAGE_CLASSES.values())) | {
+    uid
+    for uid, (name, kind, *_) in UID_dictionary.items()
+    if kind == "SOP Class" and "Storage" in name and not any(no in name for no in _NO_STORAGE)
+}
+"""Every storage SOP class that pynetdicom or the standard's own list knows (PS3.4 B.5, GG.3; PS3.6
+A), the retired ones among them: scanners outlive the classes that they send."""
 
 TRANSFER_SYNTAXES: Final[frozenset[str]] = frozenset(map(str, ALL_TRANSFER_SYNTAXES)) | {
     "1.2.840.10008.1.2.1.99",

@@ -23,7 +23,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydicom.charset import decode_bytes
-from pydicom.datadict import dictionary_has_tag, keyword_for_tag, repeater_has_tag
+from pydicom.datadict import (
+    DicomDictionary,
+    dictionary_has_tag,
+    dictionary_keyword,
+    keyword_for_tag,
+    repeater_has_tag,
+)
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence
@@ -108,6 +114,21 @@ class Refused(Exception):
     """The instance has no usable SOP class or SOP instance UID."""
 
 
+KINDS = frozenset(
+    {
+        *("RelatedGeneralSOPClassUID", "OriginalSpecializedSOPClassUID", "SOPClassesInStudy"),
+        *("SOPClassUID", "CodingSchemeUID", "ContextGroupExtensionCreatorUID", "ContextUID"),
+        *("MappingResourceUID", "StoredInstanceTransferSyntaxUID", "ReferencedSOPClassUID"),
+        *("SOPClassesSupported", "AvailableTransferSyntaxUID", "CreatorVersionUID"),
+        *("FlowTransferSyntaxUID", "MACCalculationTransferSyntaxUID", "SegmentationTemplateUID"),
+        *("EncryptedContentTransferSyntaxUID", "PertinentSOPClassesInStudy"),
+        *("PertinentSOPClassesInSeries", "ReferencedSOPClassUIDInFile"),
+        *("ReferencedTransferSyntaxUIDInFile", "ReferencedRelatedGeneralSOPClassUIDInFile"),
+    }
+)
+"""UIDs outside the table that say what a thing is, not which: they stay (PS3.15 E.1.1)."""
+
+
 @cache
 def table() -> dict[int, str]:
     """Resolved action by tag, of the rows that name one tag."""
@@ -138,7 +159,14 @@ def action(tag: int) -> str:
     if tag in table():
         return table()[tag]
     known = dictionary_has_tag(tag) or repeater_has_tag(tag)
+    if known and vr_in_dictionary(tag) == "UI" and dictionary_keyword(tag) not in KINDS:
+        return "U"
     return "K" if known else "X"
+
+
+def every_action() -> dict[int, str]:
+    """What the dictionary's attributes outside the table get, beside those of the table."""
+    return table() | {tag: action(tag) for tag in DicomDictionary if tag not in table()}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 # Each line is a rank: its modules import from the lines above, never from beside or below.
 RULES = (
     ("rules.errors",),
-    ("rules.document", "rules.selectors", "rules.values", "rules.conditions"),
+    ("rules.document", "rules.selectors", "rules.conditions", "rules.charsets"),
+    ("rules.values",),
     ("rules.tables", "rules.tables.*", "rules.pseudonyms", "rules.elements"),
     ("rules.schema", "rules.operators", "rules.filemeta", "rules.repair", "rules.transfer"),
     ("rules.plan", "rules.base", "rules.marks"),

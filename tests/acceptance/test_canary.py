@@ -58,7 +58,7 @@ def _model(syntax: str) -> tuple[bytes, frozenset[bytes], frozenset[bytes]]:
 
     UIDs are single where the standard wants one, so that they can be in a request, too.
     """
-    made = instances.canary_dataset(reference.table())
+    made = instances.canary_dataset(reference.every_action())
     single = [
         El(tag, "UI", made.words.word(stays=False, uid=True))
         for tag in (SOP_INSTANCE, STUDY, SERIES)
@@ -143,7 +143,8 @@ class Refused:
         return send(port, uid, data, self.instance.syntax, self.calling)
 
 
-def _refused() -> dict[str, Refused]:
+@cache
+def refused() -> dict[str, Refused]:
     """Every kind of refusal, each of an instance of its own."""
     every = [Instance(number) for number in range(20, 30)]
     plain = [instance.plain for instance in every]
@@ -180,7 +181,6 @@ def _uid_of_request(number: int) -> str:
     return f"1.2.7.1{number:02d}8888888"
 
 
-REFUSED = _refused()
 HANGS_UP = Instance(31)
 
 
@@ -231,14 +231,19 @@ class Scene:
             if place != "config.yaml":
                 self.hear(f"{place} {when}", _searchable(path.read_bytes()))
 
-    def words(self, prefix: str = "") -> dict[bytes, set[str]]:
-        """Every word found in places of that prefix, and those places."""
-        found: dict[bytes, set[str]] = {}
-        for place, content in self.heard.items():
-            if place.startswith(prefix):
-                for word in set(WORD.findall(content)):
-                    found.setdefault(word.upper(), set()).add(place)
-        return found
+    @cached_property
+    def found(self) -> dict[str, set[bytes]]:
+        """The words in each place."""
+        return {
+            place: {word.upper() for word in set(WORD.findall(content))}
+            for place, content in self.heard.items()
+        }
+
+    def words(self, prefix: str) -> set[bytes]:
+        """Every word in the places of that prefix."""
+        return set().union(
+            *(words for place, words in self.found.items() if place.startswith(prefix))
+        )
 
 
 def _searchable(content: bytes) -> bytes:
@@ -277,8 +282,8 @@ def _send_all(node: RunningNode, found: Scene) -> None:
     for instance in ACCEPTED:
         args = (instance.uid, instance.dataset, instance.syntax, "CT1")
         found.statuses[f"accepted {instance.number}"] = send(node.port, *args)
-    for name, refused in REFUSED.items():
-        found.statuses[name] = refused.send(node.port)
+    for name, each in refused().items():
+        found.statuses[name] = each.send(node.port)
     hang_up(node.port)
 
 
@@ -318,22 +323,22 @@ def test_every_word_is_in_what_was_sent():
 
 def test_each_refusal_is_the_one_that_was_meant(scene):
     """An instance refused for another reason would have gone another way."""
-    expected = {name: refused.status for name, refused in REFUSED.items()}
+    expected = {name: each.status for name, each in refused().items()}
     accepted = {f"accepted {instance.number}": SUCCESS for instance in ACCEPTED}
     assert scene.statuses == accepted | expected
 
 
 def test_no_word_that_must_be_gone_is_found_anywhere(scene):
     """Of accepted instances, the words that the profile keeps; of the others, none."""
-    found = scene.words()
+    leaked = {place: words - scene.kept for place, words in scene.found.items()}
 
-    assert {word: places for word, places in found.items() if word not in scene.kept} == {}
+    assert {place: words for place, words in leaked.items() if words} == {}
 
 
 def test_the_words_that_stay_are_stored_and_forwarded(scene):
     """A node that loses everything, or a search that finds nothing, would not pass."""
-    assert scene.kept <= scene.words("forwarded").keys()
-    assert scene.kept <= scene.words("data").keys()
+    assert scene.kept <= scene.words("forwarded")
+    assert scene.kept <= scene.words("data")
     assert len(scene.arrived) == len(ACCEPTED) + len(FROM_FILES)
     for place in ("data/journal", "screen list", "screen show", "results"):
         assert scene.words(place), f"not even a word that may stay is in {place}"

@@ -7,7 +7,9 @@ from io import BytesIO
 import pydicom
 import pytest
 
-from tests.acceptance.peers import SUCCESS, associate, store
+from scp.errors import PeerRejected
+from scp.sender import SenderAssociation
+from tests.acceptance.peers import SUCCESS, store
 from tests.acceptance.running import RunningNode
 
 CONFIG = """
@@ -65,12 +67,14 @@ def test_an_association_without_a_route_is_rejected_with_its_reason(
 ):
     """The peer hears why: result, source and reason of PS3.8 Table 9-21."""
     dataset = pydicom.dcmread(packaged("CT_small.dcm"))
+    contexts = [(str(dataset.SOPClassUID), str(dataset.file_meta.TransferSyntaxUID))]
+    association = SenderAssociation(("127.0.0.1", node.port), calling, called, contexts)
 
-    association = associate(node.port, dataset, calling=calling, called=called)
+    with pytest.raises(PeerRejected) as rejection:
+        association.connect()
 
-    assert association.is_rejected
-    rejection = association.acceptor.primitive
-    assert (rejection.result, rejection.result_source, rejection.diagnostic) == (1, source, reason)
+    answer = rejection.value
+    assert (answer.result, answer.source, answer.reason) == (1, source, reason)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ every_case = pytest.mark.parametrize(("syntax", "stated_vr"), CASES)
 @cache
 def _canaries(syntax: str, stated_vr: str | None):
     """The instance fit for a transfer syntax: no fragments where there can be none."""
-    made = instances.canary_dataset(reference.table(), stated_vr=stated_vr)
+    made = instances.canary_dataset(reference.every_action(), stated_vr=stated_vr)
     if syntax in {IMPLICIT, BIG_ENDIAN}:
         last = next(el for el in made.elements if el.tag == instances.PIXEL_DATA)
         made.elements[made.elements.index(last)] = El(last.tag, "OW", last.fragments[1])
