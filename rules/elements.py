@@ -111,6 +111,7 @@ def headers(
         Incomplete: a header is cut off by `bound`.
         Irregular: a VR is not one of the standard.
     """
+    explicit, short, undefined = EXPLICIT.unpack_from, SHORT_VRS, UNDEFINED
     while pos < bound:
         value = pos + 8
         if value > bound:
@@ -119,8 +120,8 @@ def headers(
             group, number, length = IMPLICIT.unpack_from(data, pos)
             vr = b""
         else:
-            group, number, vr, length = EXPLICIT.unpack_from(data, pos)
-            if vr not in SHORT_VRS:
+            group, number, vr, length = explicit(data, pos)
+            if vr not in short:
                 if vr in LONG_VRS:
                     value = pos + 12
                     if value > bound:
@@ -131,7 +132,7 @@ def headers(
                 else:
                     raise Irregular(group << 16 | number)
         yield group << 16 | number, vr, pos, value, length
-        pos = value + length if length != UNDEFINED else resume[0]
+        pos = resume[0] if length == undefined else value + length
 
 
 def read_header(data: Data, pos: int, *, implicit: bool) -> tuple[int, bytes, int, int]:

@@ -170,6 +170,7 @@ class _Level:
             The position behind what was read.
         """
         data, out, actions = self._data, self.out, self._plan.actions
+        keep, remove, undefined = KEEP, REMOVE, UNDEFINED  # locals are faster
         no_private = self._plan.private.keeps_nothing
         attention = self._attention()
         last, visited, removed, run = self.last, 0, 0, resume[0]
@@ -189,16 +190,16 @@ class _Level:
                 attention = self._insert_before(tag)
             visited += 1
             if tag & 0x10000:
-                action = REMOVE if no_private else self._private(tag, vr, value, length)
+                action = remove if no_private else self._private(tag, vr, value, length)
             else:
                 action = actions[tag]
-            if length != UNDEFINED:
+            if length != undefined:
                 stop = value + length
                 if stop > limit:
                     raise Irregular(tag) if self._depth else Incomplete
-                if action is KEEP and vr != b"SQ":
+                if action is keep and vr != b"SQ":
                     continue
-                if action is REMOVE:
+                if action is remove:
                     if run < pos:
                         out.append(data[run:pos])
                     removed += 1

@@ -279,12 +279,13 @@ def test_stop_frees_the_port_and_may_be_called_again(desk: Desk) -> None:
 def test_no_descriptor_is_left_behind(desk: Desk) -> None:
     """Associations of every ending give back what they took."""
     with serving(desk) as listener:
-        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names only
+        before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names only
         for talk in (b"", b"\x01", b"GET /", request(), request() + HALF, request() + b"\xff"):
             with RawPeer(listener.address) as raw:
                 raw.send(talk)
         assert listener._wait_until_empty(PATIENCE_S)
-        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - names only
+        # What earlier tests had open may be gone by now; nothing may have come.
+        assert set(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208 - names only
 
 
 def test_idle_associations_cost_no_cpu(desk: Desk) -> None:
