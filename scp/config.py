@@ -78,6 +78,7 @@ class NodeConfig:
         drain_s: How long messages under way may take at the stop.
         message_bytes: The longest dataset.
         header_bytes: The longest part of a dataset outside its pixel data.
+        in_flight_bytes: Held in memory for all associations together, outside pixel data.
     """
 
     ae_title: str
@@ -91,6 +92,7 @@ class NodeConfig:
     drain_s: float
     message_bytes: int
     header_bytes: int
+    in_flight_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +274,7 @@ class _NodeShape(Shape):
     drain_s: str = "30"
     message_limit_bytes: str = str(4 << 30)
     header_limit_bytes: str = str(64 << 20)
+    in_flight_limit_bytes: str = str(512 << 20)
 
 
 class _DestinationShape(Shape):
@@ -363,6 +366,7 @@ class _Reading:
             drain_s=self._number(place, shape, "drain_s", 0, 3600),
             message_bytes=self._whole(place, shape, "message_limit_bytes", _MIB, 1 << 40),
             header_bytes=self._whole(place, shape, "header_limit_bytes", _MIB, 1 << 32),
+            in_flight_bytes=self._whole(place, shape, "in_flight_limit_bytes", _MIB, 1 << 40),
         )
 
     def _sop_classes(self, entries: list[object]) -> Iterable[str]:

@@ -48,6 +48,9 @@ class Deidentifier(Protocol):
     def finish(self) -> tuple[list[bytes | memoryview], Report]:
         """The dataset is complete: the rest of the file, and what it has become."""
 
+    def close(self) -> None:
+        """The instance is over, however it ended: let go of what it held."""
+
 
 class Route(Protocol):
     """What a route says of the instances that take it."""
@@ -205,7 +208,7 @@ class Reception:
 
         From here on nothing may raise: what is committed is a success.
         """
-        self._deidentifier = None
+        self._let_go()
         draft, self._draft = self._draft, None
         if draft is not None and added.kept:
             draft.keep()
@@ -221,8 +224,13 @@ class Reception:
             self._failure = error
         self._drop()
 
+    def _let_go(self) -> None:
+        engine, self._deidentifier = self._deidentifier, None
+        if engine is not None:
+            engine.close()
+
     def _drop(self) -> None:
-        self._deidentifier = None
+        self._let_go()
         self._head = b""
         draft, self._draft = self._draft, None
         if draft is not None:

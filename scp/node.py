@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Final
 from rules import Deidentifier, Pseudonyms, compile_plan
 from rules import Limits as DatasetLimits
 from scp import __version__, logs
+from scp.admission import Admitted
 from scp.config import RouteMiss
 from scp.forwarder import Forwarder, Policy
 from scp.ingest import Ingest
 from scp.journal import FILE_NAME, Journal
-from scp.limits import Limits
+from scp.limits import Budget, Limits
 from scp.listener import Listener
 from scp.sender import SenderAssociation, Timeouts
 from scp.spool import Spool
@@ -81,6 +82,7 @@ class Node:
         self._journal = Journal(self._spool.private_file(FILE_NAME))
         self._recover()
         self._cut = Signal()
+        self._budget = Budget(config.node.in_flight_bytes)
         self._forwarder = self._make_forwarder()
         self._ingest = Ingest(
             self._spool, self._journal, self._deidentifier, wake=self._forwarder.wake
@@ -159,8 +161,8 @@ class Node:
             stop=self._cut,
         )
 
-    def _deidentifier(self, route: Route, request: StoreRequest) -> Deidentifier:
-        return Deidentifier(
+    def _deidentifier(self, route: Route, request: StoreRequest) -> Admitted:
+        engine = Deidentifier(
             self._plans[route.profile],
             self._pseudonyms,
             request.transfer_syntax_uid,
@@ -168,6 +170,7 @@ class Node:
             sop_instance_uid=request.sop_instance_uid,
             limits=DatasetLimits(header_bytes=self._config.node.header_bytes),
         )
+        return Admitted(engine, self._budget)
 
     @property
     def _own_address(self) -> tuple[str, int]:

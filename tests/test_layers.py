@@ -37,7 +37,7 @@ SCP = (
     ("scp.negotiation", "scp.spool", "scp.journal"),
     ("scp.service", "scp.sender", "scp.preview", "scp.key"),
     ("scp.transport", "scp.bulk_files", "scp.bulk_send"),
-    ("scp.ingest", "scp.listener", "scp.forwarder"),
+    ("scp.ingest", "scp.admission", "scp.listener", "scp.forwarder"),
     ("scp.node",),
     ("scp.cli.options",),
     ("scp.cli.screen",),

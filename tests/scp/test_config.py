@@ -109,6 +109,7 @@ def test_what_is_not_said_has_a_default():
         drain_s=30.0,
         message_bytes=4 << 30,
         header_bytes=64 << 20,
+        in_flight_bytes=512 << 20,
     )
     assert short.routes == (Route(("CT1",), None, (), "basic", store=True, forward=()),)
 
@@ -140,6 +141,7 @@ def test_what_is_said_is_read():
         drain_s=0.0,
         message_bytes=1 << 20,
         header_bytes=2 << 20,
+        in_flight_bytes=512 << 20,
     )
 
 

@@ -59,6 +59,9 @@ class Upper:
     fed: int = 0
     begun: bool = False
 
+    def close(self) -> None:
+        self.begun = False
+
     def feed(self, fragment: bytes | memoryview) -> list[bytes | memoryview]:
         self.fed += 1
         if self.feed_error is not None and self.fed > 1:
