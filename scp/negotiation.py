@@ -53,14 +53,14 @@ logging.getLogger("pynetdicom").propagate = False
 
 
 VERIFICATION: Final = str(Verification)
-_NO_STORAGE: Final = ("Commitment", "Directory")
+_COMPOSITE: Final = "1.2.840.10008.5.1.4.1.1."
 STORAGE_CLASSES: Final[frozenset[str]] = frozenset(map(str, _STORAGE_CLASSES.values())) | {
     uid
     for uid, (name, kind, *_) in UID_dictionary.items()
-    if kind == "SOP Class" and "Storage" in name and not any(no in name for no in _NO_STORAGE)
+    if kind == "SOP Class" and "Storage" in name and uid.startswith(_COMPOSITE)
 }
-"""Every storage SOP class that pynetdicom or the standard's own list knows (PS3.4 B.5, GG.3; PS3.6
-A), the retired ones among them: scanners outlive the classes that they send."""
+"""Every class of the Storage Service that pynetdicom or the standard's own list knows (PS3.4 B.5,
+PS3.6 A), the retired ones among them: scanners outlive the classes that they send."""
 
 TRANSFER_SYNTAXES: Final[frozenset[str]] = frozenset(map(str, ALL_TRANSFER_SYNTAXES)) | {
     "1.2.840.10008.1.2.1.99",
