@@ -56,6 +56,9 @@ class Measured:
         return statistics.median(self.cpu_ms)
 
 
+_DATABASES: Final = (".sqlite3", "index", ".db")
+
+
 @contextlib.contextmanager
 def all_running(servers: Sequence[Server], folder: Path) -> Iterator[list[Running]]:
     """Start every server in a new part of the run's folder."""
@@ -133,11 +136,12 @@ def raw(
 def _flush(folder: Path) -> None:
     """Leave no debt to the next server: what one did not sync, another one's sync would write.
 
-    The cached pages are given back, or a run would measure how the machine finds new memory.
+    The cached pages of the instances are given back, or a run would measure how the machine finds
+    new memory. Those of databases stay: no server's working files are ever out of the cache.
     """
     os.sync()
     for path in folder.rglob("*"):
-        if path.is_file():
+        if path.is_file() and not any(part in path.name for part in _DATABASES):
             with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 

@@ -87,7 +87,7 @@ class StoredFile:
     Attributes:
         name: The path below the spool's folder, made by the spool, never from the wire.
         size_bytes: Length of the whole file.
-        digest: SHA-256 of the whole file, in hexadecimal.
+        digest: XXH3-128 of the whole file, in hexadecimal: it tells damage, not malice.
     """
 
     name: str

@@ -24,12 +24,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
+
+from xxhash import xxh3_128
 
 from scp.errors import OutOfSpace, SpoolError
 from scp.instance import StoredFile
@@ -409,7 +410,7 @@ class Spool:
         """
         if not file.name:
             return False
-        digest = hashlib.sha256()
+        digest = xxh3_128()
         try:
             for piece in self.read(file):
                 digest.update(piece)
@@ -441,7 +442,7 @@ class Draft:
         self._descriptor: int | None = None
         self._name = ""
         self._size = 0
-        self._digest = hashlib.sha256()
+        self._digest = xxh3_128()
 
     def write(self, buffers: Sequence[Buffer]) -> None:
         """Append de-identified bytes; they may be reused when this returns.

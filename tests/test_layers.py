@@ -51,6 +51,7 @@ OWNERS = {
     "pydantic": {"rules.schema", "scp.config"},
     "sqlalchemy": {"scp.journal", "scp.journal_schema"},
     "structlog": {"scp.logs"},
+    "xxhash": {"scp.spool"},
     "typer": {"scp.cli", "scp.cli.*"},
     "rich": {"scp.cli", "scp.cli.*"},
     "pynetdicom": {"scp.negotiation"},
@@ -241,6 +242,7 @@ def test_third_party_imports_are_declared(name: str) -> None:
     """What the packages import is a dependency of the project, never a guest of another one."""
     declared = {
         *("pydantic", "pydicom", "pynetdicom", "yaml", "rich", "sqlalchemy", "structlog", "typer"),
+        "xxhash",
     }
     tops = {target.partition(".")[0] for target in MODULES[name].imports}
 
