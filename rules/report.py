@@ -7,9 +7,9 @@ was received only where the plan keeps it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from struct import Struct
 from typing import TYPE_CHECKING
 
+from rules import values
 from rules.charsets import decoded
 from rules.elements import UNDEFINED
 from rules.operators import DESCEND, KEEP, plain
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
 _CHARSET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
 _PATIENT_ID, _MODALITY = 0x00100020, 0x00080060
 _STUDY, _SERIES = 0x0020000D, 0x0020000E
-_NUMBERS = {
-    "US": Struct("<H"),
-    "SS": Struct("<h"),
-    "US or SS": Struct("<H"),
-    "UL": Struct("<L"),
-    "SL": Struct("<l"),
-    "UV": Struct("<Q"),
-    "SV": Struct("<q"),
-    "FL": Struct("<f"),
-    "FD": Struct("<d"),
-}
 
 # What an archive shows of patients, studies, series and instances (PS3.4 C.6.1.1).
 MAIN_TAGS = (
@@ -112,11 +101,10 @@ class Root:
         """As received, decoded; None when absent."""
         if tag not in self.entries:
             return None
-        numbers = _NUMBERS.get(vr_of(tag) or "")
-        if numbers:
-            return "\\".join(
-                f"{number:g}" for (number,) in numbers.iter_unpack(self._whole(tag, numbers))
-            )
+        # Of `US or SS` the sign hardly ever matters, and nothing here says which it is.
+        vr = (vr_of(tag) or "").split(" or ")[0]
+        if vr in values.NUMBER_VRS:
+            return values.numbers(vr, self._received(tag))
         return decoded(self._received(tag), self.original(_CHARSET))
 
     def text(self, tag: int) -> str:
@@ -134,10 +122,6 @@ class Root:
             return b""
         _, _, _, value, length = self.entries[tag]
         return self.data[value : value + length] if length != UNDEFINED else b""
-
-    def _whole(self, tag: int, numbers: Struct) -> bytes:
-        value = self._received(tag)
-        return value[: len(value) - len(value) % numbers.size]
 
     def _result(self, tag: int) -> bytes:
         if tag in self.captured:

@@ -80,7 +80,10 @@ _PIXEL_GROUP = 0x7FE0
 _PSEUDONYM_VRS = frozenset({"AE", "CS", *values.TEXT_VRS})
 # What is held as characters, so that a condition can compare it as text.
 _COMPARED_VRS = frozenset(
-    {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR", *values.TEXT_VRS}
+    {
+        *("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"),
+        *(values.TEXT_VRS | values.NUMBER_VRS | {"US or SS"}),
+    }
 )
 
 

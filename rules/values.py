@@ -39,6 +39,9 @@ _INTEGERS = {
     "SV": Struct("<q"),
 }
 _FLOATS = {"FL": Struct("<f"), "FD": Struct("<d")}
+NUMBER_VRS = frozenset({*_INTEGERS, *_FLOATS})
+"""The VRs of binary numbers."""
+
 _TAGS = Struct("<HH")
 _BYTES_OF_ONE = {"OB": 1, "UN": 1, "OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _SHORT_LENGTH_BYTES = 0xFFFE
@@ -111,6 +114,18 @@ def choose_vr(vr: str, text: str) -> str:
         else:
             return one
     raise ValueError(reasons[0])
+
+
+def numbers(vr: str, value: bytes) -> str:
+    r"""The numbers of a value as text, `\` between them; bytes that fill none are left out.
+
+    Args:
+        vr: One of NUMBER_VRS.
+        value: Encoded, little endian; empty gives an empty text.
+    """
+    form = _INTEGERS.get(vr) or _FLOATS[vr]
+    whole = value[: len(value) - len(value) % form.size]
+    return "\\".join(repr(number) for (number,) in form.iter_unpack(whole))
 
 
 def encode(vr: str, text: str) -> bytes:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import random
 import re
+import struct
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules import Deidentifier, InstanceRefused, Pseudonyms, compile_plan
 from rules.conditions import (
     MAX_SUBJECT_CHARACTERS,
     Absent,
@@ -21,6 +23,7 @@ from rules.conditions import (
     parse_test,
 )
 from rules.errors import Mark
+from rules.schema import parse_profile
 
 MARK = Mark("f", 1, 1)
 MODALITY, DESCRIPTION = 0x00080060, 0x0008103E
@@ -173,3 +176,18 @@ def test_any_text_is_a_test_or_a_value_error(text):
     """Nothing a person may type ends in a traceback."""
     with contextlib.suppress(ValueError):
         assert parse_test(text).matches("ab12") in (True, False)
+
+
+def test_a_condition_on_a_number_reads_the_encoded_number():
+    """Rows is two bytes, and asked for as 512."""
+    profile = parse_profile("Reject: [{Rows: 512}]", name="p", file="f")
+    engine = Deidentifier(compile_plan(profile), Pseudonyms(bytes(32)), "1.2.840.10008.1.2.1")
+    identity = b"".join(
+        struct.pack("<HH2sH", 0x0008, element, b"UI", len(uid)) + uid
+        for element, uid in ((0x16, b"1.2.3\0"), (0x18, b"1.2.4\0"))
+    )
+    rows = struct.pack("<HH2sHH", 0x0028, 0x0010, b"US", 2, 512)
+
+    engine.feed(identity + rows)
+    with pytest.raises(InstanceRefused):
+        engine.finish()
