@@ -27,7 +27,7 @@ from rules.operators import Context
 from rules.pixeldata import PixelData
 from rules.repair import repaired
 from rules.report import Report, Root, report
-from rules.transfer import Deflater, Inflater, form_of, swapped
+from rules.transfer import Deflation, form_of, swapped
 from rules.walk import Walk
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ class Deidentifier:
         self._limits = limits
         expected = (sop_class_uid, sop_instance_uid)
         self._body = _Body(plan, pseudonyms, expected, limits, implicit=self._form.implicit)
-        self._inflater = Inflater(limits.inflated_bytes)
-        self._deflater = Deflater()
+        # A deflate stream takes a quarter of a megabyte: only where there is one.
+        self._deflation = Deflation(limits.inflated_bytes) if self._form.deflated else None
         self._whole = bytearray()
         self._started = False
 
@@ -132,10 +132,8 @@ class Deidentifier:
         if self._form.big_endian:
             self._hold(fragment)
             return []
-        if self._form.deflated:
-            steps = self._inflater.feed(fragment)
-            deflated = [piece for step in steps for piece in self._deflated(step)]
-            return self._with_meta(deflated)
+        if self._deflation:
+            return self._with_meta(self._deflation.feed(fragment, self._body.feed))
         return self._with_meta(self._body.feed(fragment))
 
     def finish(self) -> tuple[list[Buffer], Report]:
@@ -150,16 +148,12 @@ class Deidentifier:
         """
         if self._form.big_endian:
             last = self._turned_round()
-        elif self._form.deflated:
-            last = self._deflated(self._inflater.finish())
-            last += self._deflater.feed(self._body.finish()) + self._deflater.finish()
+        elif self._deflation:
+            last = self._deflation.finish(self._body.feed, self._body.finish)
         else:
             last = self._body.finish()
         buffers = self._with_meta(last)
         return buffers, report(self._body.root, self._body.counts, self._transfer_syntax)
-
-    def _deflated(self, inflated: bytes) -> list[Buffer]:
-        return self._deflater.feed(self._body.feed(inflated))
 
     def _hold(self, fragment: Buffer) -> None:
         if len(self._whole) + len(fragment) > self._limits.whole_bytes:

@@ -18,7 +18,9 @@ from rules.elements import ITEM, ITEM_END, LONG_VRS, SEQUENCE_END, SHORT_VRS, UN
 from rules.errors import DeidentificationError, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from rules.elements import Data
 
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
@@ -51,20 +53,55 @@ def form_of(transfer_syntax_uid: str) -> Form:
     )
 
 
-class Inflater:
+class Deflation:
+    """Opens a deflated dataset in front of a function and closes it again behind."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        """Begin; `limit_bytes` is for the opened dataset."""
+        self._inflater = _Inflater(limit_bytes)
+        self._deflater = _Deflater()
+
+    def feed(
+        self, data: Data, work: Callable[[bytes], list[bytes | memoryview]]
+    ) -> list[bytes | memoryview]:
+        """What `work` makes of the next bytes, deflated.
+
+        Raises:
+            DeidentificationError: not a deflate stream, or more than the limit.
+        """
+        made: list[bytes | memoryview] = []
+        for step in self._inflater.feed(data):
+            made += self._deflater.feed(work(step))
+        return made
+
+    def finish(
+        self,
+        work: Callable[[bytes], list[bytes | memoryview]],
+        end: Callable[[], list[bytes | memoryview]],
+    ) -> list[bytes | memoryview]:
+        """The rest, with what `end` adds.
+
+        Raises:
+            DeidentificationError: the stream is cut off.
+        """
+        made = self._deflater.feed(work(self._inflater.finish()))
+        return made + self._deflater.feed(end()) + self._deflater.finish()
+
+
+class _Inflater:
     """A raw deflate stream opened up in steps, so that a bomb costs one step, not its size."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
         self._left = limit_bytes
 
-    def feed(self, data: bytes | memoryview) -> Iterator[bytes]:
+    def feed(self, data: Data) -> Iterator[bytes]:
         """The inflated bytes, step by step.
 
         Raises:
             DeidentificationError: not a deflate stream, or more than the limit.
         """
-        pending: bytes | memoryview = data
+        pending: Data = data
         while pending and not self._stream.eof:
             try:
                 step = self._stream.decompress(pending, _INFLATE_STEP_BYTES)
@@ -88,7 +125,7 @@ class Inflater:
         return rest
 
 
-class Deflater:
+class _Deflater:
     """A raw deflate stream, of even length as a dataset must be (PS3.5 A.5)."""
 
     def __init__(self) -> None:
