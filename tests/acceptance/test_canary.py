@@ -30,6 +30,8 @@ from tests.scp import raw_peer
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 version: 1
 node: {{ae_title: ANONODE, listen: "127.0.0.1:0"}}

@@ -100,6 +100,7 @@ def test_engine_and_reference_agree_on_the_canaries(syntax, stated_vr):
     assert driving.disagreements(file, output) == []
 
 
+@pytest.mark.slow
 @every_case
 def test_no_error_tells_a_word(syntax, stated_vr):
     """Cut short or damaged at a dozen places, the errors name tags and reasons only."""
