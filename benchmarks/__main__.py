@@ -41,7 +41,7 @@ class Run:
     folder: Path
 
 
-FULL: Final = Size(5, 200, 500, 500, 1, 10, 1024, 20)
+FULL: Final = Size(3, 200, 500, 500, 1, 10, 1024, 20)
 QUICK: Final = Size(3, 40, 80, 40, 1, 3, 128, 5)
 
 

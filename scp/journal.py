@@ -185,6 +185,7 @@ class Journal:
         """Set when a sync of the database has failed: stop the node and start it again."""
         self._path = path
         self._wall = wall
+        self._to_checkpoint = True
         self._opening = threading.Lock()
         self._writer: _Writer | None = None
         self._queue = CommitQueue(self._commit)
@@ -212,15 +213,22 @@ class Journal:
         self._reader.dispose()
 
     def checkpoint(self) -> None:
-        """Move what is committed into the database proper; call it every few seconds.
+        """Move what is committed into the database proper; call it every second or so.
 
-        Commits go on meanwhile. Keeps this work away from the threads that receive.
+        Commits go on meanwhile. Keeps this work away from the threads that receive, and costs
+        nothing where nothing was committed.
 
         Raises:
             JournalError: It cannot be done.
         """
+        if not self._to_checkpoint:
+            return
+        self._to_checkpoint = False  # before, so that a commit during it counts
         with self._translated(), self._for_writing().core.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            pragma = connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+            [(busy, in_log, moved)] = pragma.fetchall()
+        if busy or moved < in_log:
+            self._to_checkpoint = True
 
     def widen(self) -> None:
         """Write the log to its working size once; call it before anything is received.
@@ -492,6 +500,7 @@ class Journal:
         if self.fatal.is_set():
             raise JournalError("the disk has failed: nothing is written until the node restarts")
         self._for_writing().transaction(batch)
+        self._to_checkpoint = True
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
