@@ -18,6 +18,7 @@ from rules import Limits as DatasetLimits
 from scp import __version__, logs
 from scp.admission import Admitted
 from scp.config import RouteMiss
+from scp.errors import ScpError
 from scp.forwarder import Forwarder, Policy
 from scp.ingest import Ingest
 from scp.journal import FILE_NAME, Journal
@@ -104,7 +105,7 @@ class Node:
     def start(self) -> None:
         """Begin to forward and to receive."""
         self._warn_of_what_passes()
-        self._journal.widen()
+        self._widen_log()
         _calm_collector()
         self._keeper.start()
         self._forwarder.start()
@@ -206,6 +207,13 @@ class Node:
         for name in self._plans:
             if self._config.profiles[name].passes_identity:
                 self._log.warning("this profile lets identities pass", profile=name)
+
+    def _widen_log(self) -> None:
+        """Speed only: a node on a full disk must start, because delivering is what frees it."""
+        try:
+            self._journal.widen()
+        except ScpError as error:
+            self._log.warning("the journal's log was not widened", **logs.of_error(error))
 
     def _keep(self) -> None:
         """Checkpoint the journal off the receiving threads, and watch for a failed sync."""
