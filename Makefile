@@ -80,7 +80,7 @@ COMPILE = .venv-lock/bin/uv pip compile pyproject.toml --quiet --universal --pyt
 lock: python-is-recent ## Resolve the dependencies anew
 	@test -x .venv-lock/bin/uv || { \
 		$(PYTHON) -m venv .venv-lock && .venv-lock/bin/python $(PIP) install uv; }
-	@$(COMPILE) --upgrade --extra dev --output-file requirements.lock
+	@$(COMPILE) --upgrade --extra dev --extra pixels --output-file requirements.lock
 	@$(COMPILE) --upgrade --extra bench --constraint requirements.lock \
 		--output-file requirements-bench.lock
 
