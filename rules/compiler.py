@@ -17,8 +17,8 @@ from rules.errors import DocumentError, Mark, Problem, tag_text
 from rules.marks import marks
 from rules.operators import DESCEND, KEEP, REMOVE, Empty, Items, Pseudonym, literal
 from rules.plan import Actions, ItemPlans, Line, Plan, PrivateActions
-from rules.schema import Items as ItemsValue
-from rules.schema import Literal as LiteralValue
+from rules.profile import Items as ItemsValue
+from rules.profile import Literal as LiteralValue
 from rules.selectors import PrivateTag, TagPattern
 from rules.tables.dictionary import keyword_of, vr_of
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rules.operators import Operator
-    from rules.schema import Profile, Value
+    from rules.profile import Profile, Value
     from rules.selectors import Selector, Step
 
 _UNKNOWN_VR = "UN"

@@ -53,6 +53,10 @@ class Reason(StrEnum):
     TOO_MANY_ELEMENTS = "the dataset has more elements than the limit"
     TOO_LARGE = "the part of the dataset held in memory is larger than the limit"
     OPERATOR = "a rule could not be applied to an element"
+    BURNED_IN = "the image can carry burned-in text and no rule of the profile says where"
+    PIXELS_UNREADABLE = "the pixels must be blanked and cannot be decoded"
+    PIXELS_TOO_LARGE = "the pixels must be blanked and are larger than the limit"
+    NOT_IN_LOOKUP = "a lookup of the profile has no entry for the value"
 
 
 class RulesError(Exception):

@@ -17,9 +17,13 @@ from unicodedata import normalize
 from rules import values
 from rules.charsets import decoded
 from rules.elements import element, item, padded
+from rules.identity import Identity, no_identity
 from rules.tables.dictionary import is_registered_uid
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rules.errors import Reason
     from rules.pseudonyms import Pseudonyms
 
 DUMMY_TEXT = "ANONYMIZED"
@@ -52,17 +56,35 @@ _DUMMIES: dict[str, bytes] = {
 }
 
 
+class Refusal(Exception):
+    """An operator refuses the whole instance; the walk says where."""
+
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
+        super().__init__(str(reason))
+
+
 @dataclass(slots=True)
 class Context:
     """What an operator may know of the instance around its element.
 
-    `charsets` are the values of Specific Character Set of the result, empty for the default
-    repertoire; `implicit` says how items are to be written.
+    Attributes:
+        pseudonyms: The keyed functions.
+        implicit: How items are to be written.
+        charsets: The values of Specific Character Set as received, empty for the default
+            repertoire.
+        patient: Whose the instance is, as a key for offsets: Patient ID with its issuer, or,
+            without one, the Study Instance UID. An original value: never written.
+        sibling: The encoded value of another element of the same level; empty when absent.
+        identity: The patient's and the instance's own values, gathered when first asked for.
     """
 
     pseudonyms: Pseudonyms
     implicit: bool
     charsets: tuple[str, ...] = ()
+    patient: str = ""
+    sibling: Callable[[int], bytes] = lambda _: b""
+    identity: Callable[[], Identity] = no_identity
 
 
 class Operator(Protocol):
@@ -110,6 +132,7 @@ class Verdict:
 
 
 KEEP = Verdict("K", "keep")
+KEEP_FITTING = Verdict("K", "keep, if its value is one of the standard's VR")
 DESCEND = Verdict("K", "keep, rules apply inside")
 REMOVE = Verdict("X", "remove")
 

@@ -7,15 +7,18 @@ is seen and remembered; the memory of tags that only the wire knows is bounded.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rules.operators import KEEP
+from rules.regions import NO_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rules.conditions import Condition
     from rules.operators import Operator
+    from rules.private import Characteristics
+    from rules.regions import PixelPolicy
 
 _REMEMBERED = 1 << 14
 
@@ -42,17 +45,41 @@ class Actions(dict[int, "Operator"]):
 class PrivateActions:
     """What happens to private elements.
 
-    `by_creator` is keyed by group, private creator and the low byte of the element number;
-    `otherwise` is KEEP or REMOVE.
+    `by_creator` is keyed by group, private creator and the low byte of the element number, and
+    may hold `rules.private.Guarded`; `otherwise` is KEEP or REMOVE; `characteristics` is what
+    makes operators of (0008,0300) of an instance, None where that is not trusted.
     """
 
     by_creator: Mapping[tuple[int, str, int], Operator]
     otherwise: Operator
+    characteristics: Characteristics | None = None
 
     @property
     def keeps_nothing(self) -> bool:
         """Whether no private element can survive, so that creators need no bookkeeping."""
-        return self.otherwise is not KEEP and not self.by_creator
+        return (
+            self.otherwise is not KEEP and not self.by_creator and self.characteristics is None
+        )
+
+
+class Chooser(Protocol):
+    """Chooses the plan of each item of a sequence by what the item says."""
+
+    def choose(
+        self, plan: Plan, data: bytes, start: int, stop: int, *, implicit: bool
+    ) -> Plan | None:
+        """The plan of the item whose elements stand between `start` and `stop`.
+
+        Args:
+            plan: What the item would get otherwise; the result is derived from it, once.
+            data: Where the item stands.
+            start: Its first element.
+            stop: Behind its last element, before an item delimiter if there is one.
+            implicit: Whether its elements are in implicit VR.
+
+        Returns:
+            None if the whole item goes.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +116,12 @@ class Plan:
         inserts: (tag, VR, operator), ascending: added where the tag is absent.
         items: Plans of the items of sequences that path rules name.
         nested: The plan of every other item; None when it is this plan itself.
+        choosers: By tag of a sequence at this level: what chooses the plan of each item.
         rejects: Conditions on the root; one that matches refuses the instance.
+        pixels: What is said of pixels, root plan only.
+        digest: SHA-256 of the profile, the edition and the release, in hexadecimal.
         lines: The explanation, root plan only.
+        by_class: Root plan of the generic reading only: the plan for one SOP class.
     """
 
     name: str
@@ -100,8 +131,16 @@ class Plan:
     inserts: tuple[tuple[int, str, Operator], ...] = ()
     items: Mapping[int, ItemPlans] = field(default_factory=dict)
     nested: Plan | None = None
+    choosers: Mapping[int, Chooser] = field(default_factory=dict)
     rejects: tuple[Condition, ...] = ()
+    pixels: PixelPolicy = NO_POLICY
+    digest: str = ""
     lines: tuple[Line, ...] = ()
+    by_class: Callable[[str], Plan] | None = None
+
+    def of_class(self, sop_class_uid: str) -> Plan:
+        """The plan that knows the attribute types of this SOP class; this one if unknown."""
+        return self.by_class(sop_class_uid) if self.by_class else self
 
     def item(self, sequence: int, index: int) -> Plan:
         """The plan of one item of a sequence that stands at this level."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic.alias_generators import to_pascal
@@ -22,6 +22,18 @@ from rules import values
 from rules.conditions import Condition, parse_test
 from rules.document import compose, quoted
 from rules.errors import DocumentError, Mark, Problem, tag_text
+from rules.profile import (
+    BASES,
+    EDITION,
+    Items,
+    KeepRule,
+    Literal,
+    Profile,
+    Pseudonym,
+    RemoveRule,
+    ReplaceRule,
+    Value,
+)
 from rules.selectors import (
     PrivateTag,
     Selector,
@@ -41,8 +53,6 @@ if TYPE_CHECKING:
     from rules.document import Document, Path
     from rules.document import Value as Plain
 
-EDITION = "2026d"
-BASES = ("basic", "none", "nothing")
 READY_MADE = BASES
 """Names of profiles that need no definition, each the base of that name and nothing else."""
 
@@ -85,86 +95,6 @@ _COMPARED_VRS = frozenset(
         *(values.TEXT_VRS | values.NUMBER_VRS | {"US or SS"}),
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """A value as the file writes it; empty is the empty value of any VR."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """A sequence: for each item its attributes by ascending tag; no items is an empty one."""
-
-    items: tuple[tuple[tuple[int, Value], ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Pseudonym:
-    """The keyed pseudonym of what stands there."""
-
-    scope: str
-
-
-Value: TypeAlias = Literal | Items | Pseudonym
-
-
-@dataclass(frozen=True, slots=True)
-class KeepRule:
-    """One line of Keep."""
-
-    selector: Selector
-    mark: Mark
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveRule:
-    """One line of Remove."""
-
-    selector: Selector
-    mark: Mark
-
-
-@dataclass(frozen=True, slots=True)
-class ReplaceRule:
-    """One line of Replace."""
-
-    selector: Selector
-    value: Value
-    mark: Mark
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What is done to an instance.
-
-    Attributes:
-        name: ASCII letters, digits, dots, dashes and underscores, at most 32.
-        mark: Where it is defined.
-        base: `basic` (PS3.15 Table E.1-1), `none` (keep all) or `nothing` (keep only Keep).
-        edition: Of the table.
-        consistent: The scope of keyed functions; None means the profile's name.
-        private: `remove` or `keep`, for private attributes that no rule names.
-        reject: Conditions on the instance as received; any that matches refuses it.
-    """
-
-    name: str
-    mark: Mark
-    base: str = "basic"
-    edition: str = EDITION
-    consistent: str | None = None
-    keep: tuple[KeepRule, ...] = ()
-    remove: tuple[RemoveRule, ...] = ()
-    replace: tuple[ReplaceRule, ...] = ()
-    private: str = "remove"
-    reject: tuple[Condition, ...] = ()
-
-    @property
-    def passes_identity(self) -> bool:
-        """Whether whatever it does not name passes as it is: say so loudly."""
-        return self.base == "none"
 
 
 def ready_made(name: str) -> Profile:

@@ -55,6 +55,10 @@ _ZONE_MINUTES = range(-12 * 60, 14 * 60 + 1)
 _MONTHS = range(1, 13)
 
 
+class Unencodable(ValueError):
+    """The character sets of the instance cannot hold a text; UTF-8 would."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Form:
     """One value of a VR in ASCII: what it looks like, and what else must hold."""

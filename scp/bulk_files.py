@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from rules.schema import Profile
+    from rules.profile import Profile
 
 _FILES_AT_A_TIME = 8
 

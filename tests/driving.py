@@ -18,7 +18,7 @@ from pydicom import dcmread
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from rules import Deidentifier, Mark, Pseudonyms, compile_plan
-from rules.schema import Profile
+from rules.profile import Profile
 from tests import encoded, reference
 
 if TYPE_CHECKING:
