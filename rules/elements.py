@@ -211,3 +211,35 @@ def _item_end(data: Data, pos: int, *, implicit: bool, depth: int) -> int:
         if length == UNDEFINED:
             resume[0] = undefined_end(data, value, vr, implicit=implicit, depth=depth - 1)
     raise Incomplete
+
+
+def item_values(data: Data, *, implicit: bool, depth: int) -> Iterator[dict[int, bytes]]:
+    """The encoded values of the elements of each item of a sequence, by tag.
+
+    Args:
+        data: The items, with or without a delimiter behind them.
+        implicit: Whether their elements are in implicit VR.
+        depth: How many more levels may follow.
+
+    Raises:
+        Incomplete, Irregular, TooDeep
+    """
+    pos = 0
+    while pos < len(data):
+        tag, start, length = _item_header(data, pos)
+        if tag == SEQUENCE_END:
+            return
+        stop = start + length if length != UNDEFINED else len(data)
+        values: dict[int, bytes] = {}
+        resume = [start]
+        pos = stop
+        for found, vr, _, value, size in headers(data, start, stop, resume, implicit=implicit):
+            if found == ITEM_END:
+                pos = value
+                break
+            end = value + size
+            if size == UNDEFINED:
+                end = undefined_end(data, value, vr, implicit=implicit, depth=depth)
+                resume[0] = end
+            values[found] = bytes(data[value:end])
+        yield values

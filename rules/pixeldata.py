@@ -21,6 +21,7 @@ from rules.errors import DeidentificationError, Reason
 from rules.operators import REMOVE
 
 if TYPE_CHECKING:
+    from rules.blanking import Blanker
     from rules.plan import Actions
 
 PIXEL_GROUP = 0x7FE0
@@ -30,8 +31,11 @@ _GROUP_LENGTH = PIXEL_GROUP << 16
 class PixelData:
     """Reads root elements of group 7FE0 and says where the group ends."""
 
-    def __init__(self, actions: Actions, *, implicit: bool) -> None:
+    def __init__(
+        self, actions: Actions, *, implicit: bool, blanker: Blanker | None = None
+    ) -> None:
         self._actions = actions
+        self._blanker = blanker
         self._implicit = implicit
         self._head = bytearray()
         self._left = 0

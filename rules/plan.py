@@ -6,7 +6,8 @@ is seen and remembered; the memory of tags that only the wire knows is bounded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
 
 from rules.operators import KEEP
@@ -57,9 +58,11 @@ class PrivateActions:
     @property
     def keeps_nothing(self) -> bool:
         """Whether no private element can survive, so that creators need no bookkeeping."""
-        return (
-            self.otherwise is not KEEP and not self.by_creator and self.characteristics is None
-        )
+        return self.otherwise is not KEEP and not self.by_creator and self.characteristics is None
+
+    def with_entries(self, entries: Mapping[tuple[int, str, int], Operator]) -> PrivateActions:
+        """These actions and what an instance says of its own elements; what stands, stands."""
+        return replace(self, by_creator={**entries, **self.by_creator})
 
 
 class Chooser(Protocol):
@@ -141,6 +144,16 @@ class Plan:
     def of_class(self, sop_class_uid: str) -> Plan:
         """The plan that knows the attribute types of this SOP class; this one if unknown."""
         return self.by_class(sop_class_uid) if self.by_class else self
+
+    def overridden(self, overrides: Mapping[int, tuple[str, Operator]]) -> Plan:
+        """This plan with other operators for some root tags, inserted where they are absent."""
+        actions = Actions(self.actions.__getitem__)
+        actions.update(self.actions)
+        actions.update((tag, operator) for tag, (_, operator) in overrides.items())
+        standing = [insert for insert in self.inserts if insert[0] not in overrides]
+        new = [(tag, vr, operator) for tag, (vr, operator) in overrides.items()]
+        inserts = tuple(sorted(standing + new, key=itemgetter(0)))
+        return replace(self, actions=actions, inserts=inserts, nested=self.nested or self)
 
     def item(self, sequence: int, index: int) -> Plan:
         """The plan of one item of a sequence that stands at this level."""

@@ -98,3 +98,50 @@ def decide(policy: PixelPolicy, lookup: Lookup, items_of: ItemsOf) -> Decision:
         InstanceRefused: it can carry burned-in text, and no rule says where.
     """
     raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How native pixels lie in memory (PS3.3 C.7.6.3)."""
+
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    bits_allocated: int
+    planar: bool
+    photometric: str
+
+
+def geometry(lookup: Lookup) -> Geometry:
+    """The geometry of an image.
+
+    Raises:
+        DeidentificationError: it says no sizes, or impossible ones.
+    """
+    raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class PixelJob:
+    """Encapsulated pixel data to be blanked: `fragments` are items and sequence delimiter."""
+
+    transfer_syntax_uid: str
+    geometry: Geometry
+    decision: Decision
+    fragments: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PixelResult:
+    """What became of it.
+
+    Attributes:
+        transfer_syntax_uid: Of the result.
+        element: Pixel Data (7FE0,0010), encoded in explicit VR little endian.
+        attributes: Root attributes that changed: VR and encoded value by tag.
+    """
+
+    transfer_syntax_uid: str
+    element: bytes
+    attributes: Mapping[int, tuple[str, bytes]]

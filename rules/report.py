@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING
 
 from rules import values
 from rules.charsets import decoded
-from rules.elements import UNDEFINED
-from rules.operators import DESCEND, KEEP, plain
+from rules.elements import (
+    UNDEFINED,
+    Incomplete,
+    Irregular,
+    TooDeep,
+    item_values,
+    undefined_end,
+)
+from rules.operators import DESCEND, KEEP, KEEP_FITTING, plain
 from rules.tables.dictionary import keyword_of, vr_of
 
 if TYPE_CHECKING:
@@ -24,6 +31,8 @@ if TYPE_CHECKING:
 _CHARSET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
 _PATIENT_ID, _MODALITY = 0x00100020, 0x00080060
 _STUDY, _SERIES = 0x0020000D, 0x0020000E
+_KEPT = (KEEP, KEEP_FITTING, DESCEND)
+_DEPTH = 64
 
 # What an archive shows of patients, studies, series and instances (PS3.4 C.6.1.1).
 MAIN_TAGS = (
@@ -66,7 +75,8 @@ class Report:
     r"""One de-identified instance; every text is of the result, empty where absent.
 
     `actions` counts the elements touched, by action code (PS3.15 Table E.1-1a); `tags` are
-    the main attributes by keyword, decoded, with `\` between values.
+    the main attributes by keyword, decoded, with `\` between values; `rule_set` is the digest
+    of the plan.
     """
 
     sop_class_uid: str
@@ -78,6 +88,7 @@ class Report:
     transfer_syntax_uid: str
     actions: Mapping[str, int]
     tags: Mapping[str, str]
+    rule_set: str = ""
 
 
 @dataclass(slots=True)
@@ -87,6 +98,7 @@ class Root:
     data: bytes
     entries: Mapping[int, Header]
     plan: Plan
+    implicit: bool = False
     captured: Mapping[int, bytes] = field(default_factory=dict)
 
     def has(self, tag: int) -> bool:
@@ -107,6 +119,24 @@ class Root:
             return values.numbers(vr, self._received(tag))
         return decoded(self._received(tag), self.original(_CHARSET))
 
+    def content(self, tag: int) -> bytes:
+        """The items of a sequence as received; empty when absent."""
+        if tag not in self.entries:
+            return b""
+        _, vr, _, value, length = self.entries[tag]
+        if length != UNDEFINED:
+            return self.data[value : value + length]
+        stop = undefined_end(self.data, value, vr, implicit=self.implicit, depth=_DEPTH)
+        return self.data[value:stop]
+
+    def items(self, tag: int) -> list[dict[int, bytes]]:
+        """The items of a sequence as received: encoded values by tag; none if unreadable."""
+        implicit = self.implicit or (tag in self.entries and self.entries[tag][1] == b"UN")
+        try:
+            return list(item_values(self.content(tag), implicit=implicit, depth=_DEPTH))
+        except (Incomplete, Irregular, TooDeep):
+            return []
+
     def text(self, tag: int) -> str:
         """As written; empty when absent."""
         return decoded(self._result(tag), plain(self._result(_CHARSET)).strip(" \0"))
@@ -126,7 +156,7 @@ class Root:
     def _result(self, tag: int) -> bytes:
         if tag in self.captured:
             return self.captured[tag]
-        return self._received(tag) if self.plan.actions[tag] in (KEEP, DESCEND) else b""
+        return self._received(tag) if self.plan.actions[tag] in _KEPT else b""
 
 
 def report(root: Root | None, counts: Mapping[str, int], transfer_syntax_uid: str) -> Report:
@@ -142,4 +172,5 @@ def report(root: Root | None, counts: Mapping[str, int], transfer_syntax_uid: st
         transfer_syntax_uid=transfer_syntax_uid,
         actions=counts,
         tags={_KEYWORDS[tag]: text for tag, text in texts.items() if text},
+        rule_set=root.plan.digest if root else "",
     )

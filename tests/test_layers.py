@@ -30,7 +30,9 @@ RULES = (
     ("rules.plan", "rules.options", "rules.marks"),
     ("rules.base", "rules.content"),
     ("rules.compiler", "rules.walk", "rules.pixeldata", "rules.report"),
-    ("rules.framing",),
+    ("rules.framing", "rules.held"),
+    ("rules.rewriting",),
+    ("rules.body",),
     ("rules.deidentify",),
     ("rules",),
 )
