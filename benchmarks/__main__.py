@@ -91,7 +91,9 @@ def _servers(without: set[str]) -> list[Server]:
 def _engine(run: Run) -> list[dict[str, Any]]:
     timed, missing = engine.run(rounds=run.size.rounds, repeats=run.size.repeats)
     print("\n### The engine alone\n", flush=True)
-    print(report.engine(timed, "Anonode"), flush=True)
+    for instance in engine.INSTANCES:
+        print(report.engine([one for one in timed if one.instance == instance], "Anonode"))
+        print(flush=True)
     for name in missing:
         print(f"{name}: left out, not installed", flush=True)
     return [asdict(one) for one in timed]

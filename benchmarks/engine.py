@@ -1,7 +1,8 @@
 """The engine alone: one instance in memory, read, de-identified and encoded again.
 
 Every contender gets the same bytes and must give the bytes of a Part 10 file. Rounds are
-interleaved; a library that is not installed is left out by name.
+interleaved; a library that is not installed is left out by name. There are three instances: an
+ordinary image, one whose header is long and nested, and one of nothing but long values.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pydicom
 
@@ -22,35 +23,59 @@ from benchmarks import instances
 from rules import Deidentifier, Pseudonyms, compile_plan
 from rules.schema import ready_made
 
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
 _FRAGMENT: Final = 16_376  # of a P-DATA-TF of 16 KiB, as most senders make them
 _KEY: Final = bytes(range(32))
 
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """What one contender took."""
+    """What one contender took for one instance."""
 
+    instance: str
     name: str
     median_ms: float
     best_ms: float
 
 
+CT_IMAGE: Final = "512x512 CT"
+INSTANCES: Final[dict[str, Callable[[], Dataset]]] = {
+    CT_IMAGE: lambda: instances.ct(512),
+    "enhanced MR, header of 200 frames": lambda: instances.enhanced(200),
+    "RTSTRUCT, 1000 contours of 100 points": lambda: instances.contours(20, 50, 100),
+}
+
+
 def run(*, rounds: int, repeats: int) -> tuple[list[Timed], list[str]]:
-    """Time every contender.
+    """Time every contender on every instance.
 
     Args:
         rounds: Of all contenders in turn, after one that is not counted.
-        repeats: Of one contender in a round; their mean is the round's figure.
+        repeats: Of one contender in a round, on the CT; their mean is the round's figure.
 
     Returns:
         The contenders, and the names of those that are not installed.
     """
     logging.getLogger("pydicom").setLevel(logging.ERROR)
-    dataset = instances.ct(512)
-    contenders, missing = _contenders(instances.encode(dataset), instances.part10(dataset))
+    timed: list[Timed] = []
+    missing: list[str] = []
+    for name, make in INSTANCES.items():
+        times = repeats if name == CT_IMAGE else 1
+        some, missing = _timed(name, make(), rounds=rounds, repeats=times)
+        timed += some
+    return timed, missing
+
+
+def _timed(
+    instance: str, dataset: Dataset, *, rounds: int, repeats: int
+) -> tuple[list[Timed], list[str]]:
+    encoded = instances.encode(dataset)
+    contenders, missing = _contenders(encoded, instances.part10(dataset))
     took: dict[str, list[float]] = {name: [] for name in contenders}
     # One buffer for all rounds: what a system call or an allocation costs is not measured.
-    out = BytesIO(bytes(2 * len(instances.encode(dataset))))
+    out = BytesIO(bytes(2 * len(encoded)))
     for number in range(rounds + 1):
         for name, contender in contenders.items():
             start = time.perf_counter()
@@ -59,7 +84,8 @@ def run(*, rounds: int, repeats: int) -> tuple[list[Timed], list[str]]:
                 contender(out)
             if number:
                 took[name].append(1000 * (time.perf_counter() - start) / repeats)
-    return [Timed(name, statistics.median(ms), min(ms)) for name, ms in took.items()], missing
+    figures = [Timed(instance, name, statistics.median(ms), min(ms)) for name, ms in took.items()]
+    return figures, missing
 
 
 Contender = Callable[[BytesIO], object]
@@ -69,6 +95,7 @@ Contender = Callable[[BytesIO], object]
 def _contenders(encoded: bytes, file: bytes) -> tuple[dict[str, Contender], list[str]]:
     contenders: dict[str, Contender] = {
         "Anonode": _anonode(encoded, len(encoded)),
+        "Anonode, research": _anonode(encoded, len(encoded), "research"),
         "Anonode, buffers ready to be written": _anonode_alone(encoded),
         "Anonode, in fragments of 16 KiB": _anonode(encoded, _FRAGMENT),
         "pydicom read + write": lambda out: pydicom.dcmread(BytesIO(file)).save_as(out),
@@ -87,8 +114,8 @@ def _contenders(encoded: bytes, file: bytes) -> tuple[dict[str, Contender], list
     return contenders, missing
 
 
-def _anonode(encoded: bytes, fragment: int) -> Contender:
-    plan = compile_plan(ready_made("basic"))
+def _anonode(encoded: bytes, fragment: int, profile: str = "basic") -> Contender:
+    plan = compile_plan(ready_made(profile))
     pseudonyms = Pseudonyms(_KEY)
 
     def once(out: BytesIO) -> None:

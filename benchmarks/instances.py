@@ -1,4 +1,4 @@
-"""Generated instances: a CT with the header of a real scanner's, and one too large to hold.
+"""Generated instances: a CT with a real scanner's header, deep and long ones, one too large.
 
 No value is a person's. The bytes are the same in every run, but for the SOP Instance UID, whose
 length is fixed so that it can be written into an encoded instance.
@@ -15,8 +15,10 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import (
     CTImageStorage,
+    EnhancedMRImageStorage,
     ExplicitVRLittleEndian,
     MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    RTStructureSetStorage,
 )
 
 if TYPE_CHECKING:
@@ -195,6 +197,101 @@ def _add_private(dataset: Dataset) -> None:
         for number in range(count):
             vr, value = kinds[number % len(kinds)]
             block.add_new(number + 1, vr, value)
+
+
+def enhanced(frames: int) -> Dataset:
+    """An enhanced MR of that many small frames: nearly all of it is functional groups."""
+    side = 16
+    dataset = ct(side)
+    dataset.SOPClassUID, dataset.Modality = str(EnhancedMRImageStorage), "MR"
+    dataset.NumberOfFrames = str(frames)
+    dataset.SharedFunctionalGroupsSequence = [_item(PixelMeasuresSequence=[_item(**_MEASURES)])]
+    dataset.PerFrameFunctionalGroupsSequence = [_frame(number) for number in range(frames)]
+    dataset.PixelData = bytes(2 * side * side * frames)
+    return dataset
+
+
+_MEASURES: Final = {"PixelSpacing": ["1", "1"], "SliceThickness": "2"}
+
+
+def _frame(number: int) -> Dataset:
+    """The functional groups of one frame, as scanners send them."""
+    content = _item(
+        FrameAcquisitionNumber=1,
+        FrameReferenceDateTime="20240229101112.000000",
+        FrameAcquisitionDateTime="20240229101112.000000",
+        FrameAcquisitionDuration=12.5,
+        DimensionIndexValues=[1, number + 1],
+        StackID="1",
+        InStackPositionNumber=number + 1,
+        TemporalPositionIndex=1,
+    )
+    source = _item(
+        ReferencedSOPClassUID=CT,
+        ReferencedSOPInstanceUID=f"{_ROOT}.8.{number}",
+        PurposeOfReferenceCodeSequence=[_code("121322", "Source image")],
+    )
+    orientation = ["1", "0", "0", "0", "1", "0"]
+    echo = {"EffectiveEchoTime": 12.0}
+    window = {"WindowCenter": "40", "WindowWidth": "400"}
+    return _item(
+        FrameContentSequence=[content],
+        DerivationImageSequence=[_item(SourceImageSequence=[source])],
+        PlanePositionSequence=[_item(ImagePositionPatient=["0", "0", str(number)])],
+        PlaneOrientationSequence=[_item(ImageOrientationPatient=orientation)],
+        MREchoSequence=[_item(**echo)],
+        FrameVOILUTSequence=[_item(**window)],
+        PixelValueTransformationSequence=[_item(RescaleIntercept="0", RescaleSlope="1")],
+        MRImageFrameTypeSequence=[_item(FrameType=["ORIGINAL", "PRIMARY"], PixelPresentation="X")],
+    )
+
+
+def contours(regions: int, slices: int, points: int) -> Dataset:
+    """A structure set: of each region one contour a slice, of that many points."""
+    dataset = ct(1)
+    for keyword in ("PixelData", "Rows", "Columns"):
+        delattr(dataset, keyword)
+    dataset.SOPClassUID, dataset.Modality = str(RTStructureSetStorage), "RTSTRUCT"
+    dataset.StructureSetLabel, dataset.StructureSetDate = "Plan", "20240229"
+    dataset.StructureSetROISequence = [
+        _item(
+            ROINumber=str(region),
+            ReferencedFrameOfReferenceUID=f"{_ROOT}.1.3",
+            ROIName=f"Region {region}",
+            ROIGenerationAlgorithm="MANUAL",
+        )
+        for region in range(regions)
+    ]
+    dataset.ROIContourSequence = [
+        _item(
+            ReferencedROINumber=str(region),
+            ROIDisplayColor=["255", "0", "0"],
+            ContourSequence=[_contour(number, points) for number in range(slices)],
+        )
+        for region in range(regions)
+    ]
+    return dataset
+
+
+def _contour(number: int, points: int) -> Dataset:
+    image = _item(ReferencedSOPClassUID=CT, ReferencedSOPInstanceUID=f"{_ROOT}.8.{number}")
+    return _item(
+        ContourImageSequence=[image],
+        ContourGeometricType="CLOSED_PLANAR",
+        NumberOfContourPoints=str(points),
+        ContourData=[f"{at % 400 - 200}.25" for at in range(3 * points)],
+    )
+
+
+def _item(**attributes: object) -> Dataset:
+    item = Dataset()
+    for keyword, value in attributes.items():
+        setattr(item, keyword, value)
+    return item
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    return _item(CodeValue=value, CodingSchemeDesignator="DCM", CodeMeaning=meaning)
 
 
 def encode(dataset: Dataset) -> bytes:

@@ -48,10 +48,10 @@ def network(measured: Sequence[Measured], base: str) -> str:
 
 
 def engine(timed: Sequence[Timed], base: str) -> str:
-    """Milliseconds, and how many times longer than one contender."""
+    """Milliseconds for one instance, and how many times longer than one contender."""
     reference = next((one.median_ms for one in timed if one.name == base), 0.0)
     return table(
-        ("512x512 CT, in memory", "ms median", "ms best", "times Anonode"),
+        (f"{timed[0].instance}, in memory", "ms median", "ms best", "times Anonode"),
         [
             (
                 one.name,

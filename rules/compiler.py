@@ -1,10 +1,15 @@
 """A profile of the file -> the plan of the walk.
 
-Layers in a fixed order: the base, then Remove, Replace and Keep of the profile. An exact tag
-beats a mask, and a mask with more digits one with fewer. A rule under a path holds only there
-and beats a rule without one. Replace and Keep under a path keep the sequences on the way.
+Layers in a fixed order: the base with its options, then Remove, Replace and Keep of the profile.
+An exact tag beats a mask, and a mask with more digits one with fewer. A rule under a path holds
+only there and beats a rule without one. Replace and Keep under a path keep the sequences on the
+way.
 
-Source: PS3.15 E.1.1; PS3.5 7.8 for private elements.
+The plan of a SOP class knows the types of its attributes; it is made when the first instance of
+that class comes, and so are the plans of items by the sequence they stand in. There are never
+more of them than the tables have places.
+
+Source: PS3.15 E.1.1, E.3; PS3.5 7.8 for private elements.
 """
 
 from __future__ import annotations
@@ -12,188 +17,38 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from rules.base import Base, base_of, kept
-from rules.errors import DocumentError, Mark, Problem, tag_text
-from rules.marks import marks
-from rules.operators import DESCEND, KEEP, REMOVE, Empty, Items, Pseudonym, literal
-from rules.plan import Actions, ItemPlans, Line, Plan, PrivateActions
-from rules.profile import Items as ItemsValue
-from rules.profile import Literal as LiteralValue
-from rules.selectors import PrivateTag, TagPattern
-from rules.tables.dictionary import keyword_of, vr_of
+from rules.base import CLEANED_ANNOTATIONS, Base, base_of
+from rules.cleaners import settings, shifted
+from rules.content import CONTENT_SEQUENCES, ContentChooser, ContentRules
+from rules.digest import digest
+from rules.errors import DocumentError
+from rules.explanation import lines
+from rules.item_plans import PlansOfItems
+from rules.marks import Claims, marks
+from rules.nodes import Node, Rule, tree, unreachable
+from rules.operators import DESCEND, KEEP, REMOVE, Dummy
+from rules.options import (
+    CLEAN_PIXEL_DATA,
+    CLEAN_STRUCTURED_CONTENT,
+    FULL_DATES,
+    MODIFIED_DATES,
+    OPTIONS,
+    SAFE_PRIVATE,
+)
+from rules.plan import Actions, ItemPlans, Plan, PrivateActions
+from rules.regions import KINDS, PixelPolicy
+from rules.replacing import vr_to_write
+from rules.resolution import Place, items_of, root_of
+from rules.safe_entries import characteristics, safe_entries
+from rules.selectors import TagPattern
+from rules.tables.dictionary import keyword_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping
 
     from rules.operators import Operator
-    from rules.profile import Profile, Value
-    from rules.selectors import Selector, Step
-
-_UNKNOWN_VR = "UN"
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    selector: Selector
-    operator: Operator
-    mark: Mark
-    verb: str
-    inserts: bool = False
-
-    def for_tag(self, tag: int) -> Operator:
-        """Keeping a sequence means descending it."""
-        return kept(tag) if self.operator is KEEP else self.operator
-
-
-@dataclass(slots=True)
-class _Node:
-    """The rules that hold at one place: everywhere, or in the items that a path names."""
-
-    exact: dict[int, _Rule] = field(default_factory=dict)
-    masks: list[_Rule] = field(default_factory=list)
-    private: dict[tuple[int, str, int], _Rule] = field(default_factory=dict)
-    children: dict[int, dict[int | None, _Node]] = field(default_factory=dict)
-
-    def add(self, rule: _Rule, steps: tuple[Step, ...]) -> None:
-        """Put a rule where its path leads; a later layer replaces an earlier one."""
-        if steps:
-            by_index = self.children.setdefault(steps[0].tag, {})
-            by_index.setdefault(steps[0].index, _Node()).add(rule, steps[1:])
-            return
-        match rule.selector.target:
-            case PrivateTag(group, creator, number):
-                self.private[(group, creator, number)] = rule
-            case TagPattern() as pattern if pattern.exact:
-                self.exact[pattern.value] = rule
-            case TagPattern():
-                self.masks.append(rule)
-
-    def over(self, under: _Node) -> _Node:
-        """This node's rules on top of another's."""
-        children = {tag: dict(by_index) for tag, by_index in under.children.items()}
-        for tag, by_index in self.children.items():
-            standing = children.setdefault(tag, {})
-            for index, node in by_index.items():
-                standing[index] = node.over(standing[index]) if index in standing else node
-        return _Node(
-            under.exact | self.exact,
-            under.masks + self.masks,
-            under.private | self.private,
-            children,
-        )
-
-    def without_paths(self) -> _Node:
-        """The rules that hold at every depth."""
-        return _Node(self.exact, self.masks, self.private)
-
-    def rules(self) -> Iterator[_Rule]:
-        """Every rule, those under paths included."""
-        yield from (*self.exact.values(), *self.masks, *self.private.values())
-        for by_index in self.children.values():
-            for node in by_index.values():
-                yield from node.rules()
-
-    def rules_under(self, sequence: int) -> Iterator[_Rule]:
-        """The rules in the items of one sequence of this node."""
-        for node in self.children[sequence].values():
-            yield from node.rules()
-
-    def keeps_way_to(self, sequence: int) -> bool:
-        """Whether a path through this sequence wants it to stay."""
-        return any(rule.operator is not REMOVE for rule in self.rules_under(sequence))
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiler:
-    profile: Profile
-    scope: str
-    base: Base
-    everywhere: _Node
-
-    def plan(self, node: _Node, nested: Plan | None) -> Plan:
-        """The plan of one place; `nested` is that of every item no path names."""
-        rules = node.over(self.everywhere)
-        items = {tag: self._item_plans(node, tag, nested) for tag in node.children}
-        return Plan(
-            name=self.profile.name,
-            scope=self.scope,
-            actions=self._actions(rules),
-            private=self._private(rules),
-            inserts=_inserts(node),
-            items=items,
-            nested=nested,
-        )
-
-    def _item_plans(self, node: _Node, sequence: int, nested: Plan | None) -> ItemPlans:
-        by_index = node.children[sequence]
-        every = by_index.get(None)
-        return ItemPlans(
-            every=self.plan(every, nested) if every else None,
-            by_index={
-                index: self.plan(one.over(every) if every else one, nested)
-                for index, one in by_index.items()
-                if index is not None
-            },
-        )
-
-    def _actions(self, rules: _Node) -> Actions:
-        actions = Actions(self._resolver(rules))
-        actions.update((tag, rule.for_tag(tag)) for tag, rule in rules.exact.items())
-        ways = (tag for tag in rules.children if rules.keeps_way_to(tag))
-        actions.update((tag, DESCEND) for tag in ways)
-        return actions
-
-    def _resolver(self, rules: _Node) -> Callable[[int], Operator]:
-        masks = sorted(rules.masks, key=_digits)
-        masks.reverse()  # the most digits first; of equal ones the later layer
-
-        def resolve(tag: int) -> Operator:
-            operator, _ = self.base.action(tag)
-            if tag & 0xFFFF == 0:
-                return operator
-            matching = (rule for rule in masks if _matches(rule, tag))
-            rule = next(matching, None)
-            return rule.for_tag(tag) if rule else operator
-
-        return resolve
-
-    def _private(self, rules: _Node) -> PrivateActions:
-        by_creator = {key: rule.operator for key, rule in rules.private.items()}
-        return PrivateActions(by_creator, KEEP if self._keeps_private() else REMOVE)
-
-    def _keeps_private(self) -> bool:
-        return self.profile.private == "keep"
-
-    def lines(self, root: _Node) -> Iterator[Line]:
-        """The explanation: the profile's rules, then the base's."""
-        for rule in root.rules():
-            why = f"{rule.verb}, {rule.mark}"
-            yield Line(rule.selector.text, _name(rule.selector), rule.operator, why)
-        for tag, (operator, why) in sorted(self.base.rows.items()):
-            if tag not in root.exact:
-                yield Line(tag_text(tag), keyword_of(tag), operator, why)
-        others = KEEP if self.base.keeps_unnamed else REMOVE
-        private = KEEP if self._keeps_private() else REMOVE
-        yield Line("(gggg,eeee), gggg odd", "private elements", private, "PrivateTags")
-        if self.base.name == "basic":
-            yield Line("(50xx,xxxx) (60xx,xxxx)", "curves, overlays", REMOVE, "base basic")
-            yield Line("", "not in the data dictionary", REMOVE, "base basic")
-        else:
-            yield Line("", "everything else", others, f"base {self.base.name}")
-
-    def exposed(self, root: _Node) -> tuple[int, ...]:
-        """Tags that the base protects and the profile's rules keep."""
-        keeping = [rule for rule in root.rules() if rule.operator is KEEP]
-        ways = [tag for tag in root.children if root.keeps_way_to(tag)]
-        protected = [tag for tag in self.base.rows if self.base.protects(tag)]
-        kept_rows = [tag for tag in protected for rule in keeping if _matches(rule, tag)]
-        unlisted = [
-            rule.selector.target.value
-            for rule in keeping
-            if isinstance(rule.selector.target, TagPattern)
-            and self.base.protects(rule.selector.target.value)
-        ]
-        return tuple({*kept_rows, *unlisted, *(tag for tag in ways if tag in protected)})
+    from rules.plan import Chooser, Line
+    from rules.profile import Profile
 
 
 def compile_plan(profile: Profile) -> Plan:
@@ -202,105 +57,244 @@ def compile_plan(profile: Profile) -> Plan:
     Raises:
         DocumentError: rules that can never apply, each at its place.
     """
-    scope = profile.consistent or profile.name
-    root = _tree(profile)
-    problems = list(_unreachable(root))
+    return _compiler(profile).whole()
+
+
+def explain_class(profile: Profile, sop_class_uid: str) -> tuple[Line, ...]:
+    """Every action of the profile for the root of one SOP class, and why it stands.
+
+    A class that is not known gets the reading that holds for any.
+    """
+    compiler = _compiler(profile)
+    place = root_of(sop_class_uid)
+    base = compiler.base.at(place) if place else compiler.base
+    return tuple(lines(profile, compiler.root, base, compiler.entries))
+
+
+def _compiler(profile: Profile) -> _Compiler:
+    root = tree(profile)
+    problems = list(unreachable(root))
     if problems:
         raise DocumentError(problems)
-    base = base_of(profile.base, profile.edition, scope)
-    compiler = _Compiler(profile, scope, base, root.without_paths())
-    nested = replace(compiler.plan(_Node(), None), inserts=())
-    plan = compiler.plan(root, nested)
-    return replace(
-        _marked(plan, compiler, root), rejects=profile.reject, lines=tuple(compiler.lines(root))
-    )
+    using = settings(profile)
+    base = base_of(profile.base, profile.edition, using, keeps_unknown=profile.private == "keep")
+    entries = safe_entries(using) if SAFE_PRIVATE in using.options else {}
+    return _Compiler(profile, root, root.without_paths(), base, entries, _choosers(profile))
 
 
-def _marked(plan: Plan, compiler: _Compiler, root: _Node) -> Plan:
-    """The plan of the root with the marks, which a rule of the profile may overrule."""
-    profile = compiler.profile
-    keeps_private = plan.private.otherwise is KEEP or any(
-        operator is not REMOVE for operator in plan.private.by_creator.values()
-    )
-    wanted = marks(
-        profile.name,
-        profile.base,
-        profile.edition,
-        compiler.exposed(root),
-        keeps_private=keeps_private,
-    )
-    added = {tag: operator for tag, operator in wanted.items() if tag not in root.exact}
-    plan.actions.update(added)
-    inserts = [*plan.inserts, *((tag, _vr(tag), operator) for tag, operator in added.items())]
-    return replace(plan, inserts=tuple(sorted(inserts, key=lambda insert: insert[0])))
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    """Makes plans of one profile.
 
+    Attributes:
+        profile: Of the file.
+        root: Its rules.
+        everywhere: Those that hold at every depth.
+        base: Where nothing is known of types.
+        entries: Private elements that an option lets stay.
+        choosers: Of the sequences of content items.
+    """
 
-def _tree(profile: Profile) -> _Node:
-    root = _Node()
-    for removal in profile.remove:
-        rule = _Rule(removal.selector, REMOVE, removal.mark, "Remove")
-        root.add(rule, removal.selector.steps)
-    for change in profile.replace:
-        is_literal = isinstance(change.value, LiteralValue | ItemsValue)
-        operator = _operator(_target_vr(change.selector), change.value)
-        rule = _Rule(change.selector, operator, change.mark, "Replace", inserts=is_literal)
-        root.add(rule, change.selector.steps)
-    for keeping in profile.keep:
-        rule = _Rule(keeping.selector, KEEP, keeping.mark, "Keep")
-        root.add(rule, keeping.selector.steps)
-    return root
+    profile: Profile
+    root: Node
+    everywhere: Node
+    base: Base
+    entries: Mapping[tuple[int, str, int], Operator]
+    choosers: Mapping[int, Chooser]
 
-
-def _operator(vr: str, value: Value) -> Operator:
-    """The operator of a Replace value."""
-    if isinstance(value, LiteralValue):
-        return literal(vr, value.text) if vr != "SQ" else Empty()
-    if isinstance(value, ItemsValue):
-        items = tuple(
-            tuple((tag, _vr(tag), _operator(_vr(tag), inner)) for tag, inner in sorted(one))
-            for one in value.items
+    def whole(self) -> Plan:
+        """The plan of the generic reading, which makes those of the SOP classes."""
+        base, exposed = self.base, self._exposed()
+        wanted = marks(
+            Claims(
+                self.profile.name,
+                base.name,
+                base.edition,
+                self._options(),
+                exposed,
+                self._keeps_private(),
+            )
         )
-        return Items(items, f"{len(items)} items" if items else "no items")
-    return Pseudonym(value.scope)
+        generic = self._root_plan(base, PlansOfItems(self.nested_plan, self._annotations), wanted)
+        whole = replace(
+            generic,
+            rejects=self.profile.reject,
+            pixels=_pixels(self.profile),
+            digest=digest(self.profile),
+            lines=tuple(lines(self.profile, self.root, base, self.entries)),
+        )
+        if base.name != "basic":
+            return whole
+        return replace(whole, by_class=_Classes(self, whole, wanted).plan_of)
+
+    def of_class(self, place: Place, items: PlansOfItems, wanted: Mapping[int, Operator]) -> Plan:
+        """The plan of the root of a SOP class."""
+        return self._root_plan(self.base.at(place), items, wanted)
+
+    def known_items(self) -> PlansOfItems:
+        """The items of sequences wherever the SOP class is known."""
+        return PlansOfItems(self.nested_plan, items_of)
+
+    def plan(self, node: Node, base: Base, items: PlansOfItems, *, nested: Plan | None) -> Plan:
+        """The plan of one place; `nested` is that of items whose sequence says nothing."""
+        rules = node.over(self.everywhere)
+        named = {tag: self._item_plans(node, tag, items, nested) for tag in node.children}
+        return Plan(
+            name=self.profile.name,
+            scope=self.profile.scope,
+            actions=_actions(rules, base),
+            private=self._private(rules),
+            inserts=node.inserts(),
+            items=items.beside(named) if named else items,
+            nested=nested,
+            choosers=self.choosers,
+        )
+
+    def nested_plan(
+        self, place: Place | None, items: PlansOfItems, *, nested: Plan | None
+    ) -> Plan:
+        """The plan of items that no path leads to: nothing is inserted into them."""
+        base = self.base.at(place) if place else self.base
+        return replace(self.plan(Node(), base, items, nested=nested), inserts=())
+
+    def _root_plan(self, base: Base, items: PlansOfItems, wanted: Mapping[int, Operator]) -> Plan:
+        """The plan of a root with the marks, which a rule of the profile may overrule."""
+        plan = self.plan(self.root, base, items, nested=items.otherwise)
+        added = {tag: operator for tag, operator in wanted.items() if tag not in self.root.exact}
+        plan.actions.update(added)
+        written = ((tag, vr_to_write(tag), operator) for tag, operator in added.items())
+        return replace(plan, inserts=tuple(sorted((*plan.inserts, *written), key=_tag)))
+
+    def _item_plans(
+        self, node: Node, sequence: int, items: PlansOfItems, nested: Plan | None
+    ) -> ItemPlans:
+        by_index = node.children[sequence]
+        every, standing = by_index.get(None), items.get(sequence)
+        place = items.place_of(sequence)
+        base = self.base.at(place) if place else self.base
+
+        def made(rules: Node) -> Plan:
+            return self.plan(rules, base, items, nested=nested)
+
+        return ItemPlans(
+            every=made(every) if every else standing.every if standing else None,
+            by_index={
+                index: made(one.over(every) if every else one)
+                for index, one in by_index.items()
+                if index is not None
+            },
+        )
+
+    def _annotations(self, sequence: int) -> Place | None:
+        """Sequences that make a difference whatever the SOP class."""
+        if CLEANED_ANNOTATIONS.get(sequence) not in self.base.using.options:
+            return None
+        return Place(keyword_of(sequence), sequence)
+
+    def _private(self, rules: Node) -> PrivateActions:
+        by_rule = {key: rule.operator for key, rule in rules.private.items()}
+        otherwise = KEEP if self.profile.private == "keep" else REMOVE
+        trusted = characteristics(self.profile, self.base.using)
+        return PrivateActions({**self.entries, **by_rule}, otherwise, trusted)
+
+    def _options(self) -> tuple[str, ...]:
+        return tuple(option for option in OPTIONS if option in self.base.using.options)
+
+    def _keeps_private(self) -> bool:
+        """Whether private elements stay that no option lets stay."""
+        named = any(rule.operator is not REMOVE for rule in self.root.private.values())
+        return self.profile.private == "keep" or named
+
+    def _exposed(self) -> tuple[int, ...]:
+        """Tags that the base protects and the profile's rules keep."""
+        keeping = [rule for rule in self.root.rules() if rule.operator is KEEP]
+        protected = [tag for tag in self.base.named if self.base.protects(tag)]
+        kept_rows = {tag for tag in protected for rule in keeping if rule.matches(tag)}
+        unlisted = {
+            rule.selector.target.value
+            for rule in keeping
+            if isinstance(rule.selector.target, TagPattern)
+            and self.base.protects(rule.selector.target.value)
+        }
+        return tuple(sorted({*kept_rows, *unlisted, *set(self.root.ways()) & set(protected)}))
 
 
-def _unreachable(node: _Node) -> Iterator[Problem]:
-    """Rules in a sequence that another rule of the profile replaces or removes."""
-    for sequence, by_index in node.children.items():
-        over = node.exact.get(sequence)
-        if over and over.operator is not KEEP:
-            said = f"{over.verb} of {over.selector.text} on line {over.mark.line}"
-            for rule in node.rules_under(sequence):
-                yield Problem(rule.mark, f"never applies, because of {said}: drop one of them")
-        for child in by_index.values():
-            yield from _unreachable(child)
+@dataclass(slots=True)
+class _Classes:
+    """The root plans by SOP class; classes that want the same attributes share one."""
+
+    compiler: _Compiler
+    generic: Plan
+    wanted: Mapping[int, Operator]
+    items: PlansOfItems | None = None
+    plans: dict[object, Plan] = field(default_factory=dict)
+
+    def plan_of(self, sop_class_uid: str) -> Plan:
+        """The plan of a class; the generic one if its IOD is not known."""
+        place = root_of(sop_class_uid)
+        if place is None or place.types is None:
+            return self.generic
+        key = tuple(sorted(place.types.items()))
+        plan = self.plans.get(key)
+        if plan is None:
+            plan = self.plans[key] = self._made(place)
+        return plan
+
+    def _made(self, place: Place) -> Plan:
+        self.items = self.items or self.compiler.known_items()
+        plan = self.compiler.of_class(place, self.items, self.wanted)
+        return replace(
+            plan,
+            rejects=self.generic.rejects,
+            pixels=self.generic.pixels,
+            digest=self.generic.digest,
+            lines=self.generic.lines,
+        )
 
 
-def _inserts(node: _Node) -> tuple[tuple[int, str, Operator], ...]:
-    """What the rules of a place write where it is absent."""
-    wanted = [(tag, rule) for tag, rule in sorted(node.exact.items()) if rule.inserts]
-    return tuple((tag, _vr(tag), rule.operator) for tag, rule in wanted)
+def _actions(rules: Node, base: Base) -> Actions:
+    actions = Actions(_resolver(rules, base))
+    actions.update((tag, rule.for_tag(tag)) for tag, rule in rules.exact.items())
+    actions.update((tag, DESCEND) for tag in rules.ways())
+    return actions
 
 
-def _matches(rule: _Rule, tag: int) -> bool:
-    target = rule.selector.target
-    return isinstance(target, TagPattern) and tag & target.mask == target.value
+def _resolver(rules: Node, base: Base) -> Callable[[int], Operator]:
+    masks = sorted(rules.masks, key=_digits)
+    masks.reverse()  # the most digits first; of equal ones the later layer
+
+    def resolve(tag: int) -> Operator:
+        operator, _ = base.action(tag)
+        if tag & 0xFFFF == 0:
+            return operator
+        rule = next((rule for rule in masks if rule.matches(tag)), None)
+        return rule.for_tag(tag) if rule else operator
+
+    return resolve
 
 
-def _digits(rule: _Rule) -> int:
-    target = rule.selector.target
-    return target.mask.bit_count() if isinstance(target, TagPattern) else 0
+def _choosers(profile: Profile) -> Mapping[int, Chooser]:
+    """Under Clean Structured Content: who decides about content items."""
+    if CLEAN_STRUCTURED_CONTENT not in profile.options:
+        return {}
+    using = settings(profile)
+    dates: Operator | None = KEEP if FULL_DATES in profile.options else None
+    if MODIFIED_DATES in profile.options:
+        dates = shifted(0, Dummy(), using)
+    chooser = ContentChooser(ContentRules(profile.options, profile.scope, using.lists, dates))
+    return dict.fromkeys(CONTENT_SEQUENCES, chooser)
 
 
-def _vr(tag: int) -> str:
-    return (vr_of(tag) or _UNKNOWN_VR).split(" or ")[0]
+def _pixels(profile: Profile) -> PixelPolicy:
+    """What can carry burned-in text is refused, unless the profile keeps all or says so."""
+    usual = "keep" if profile.base == "none" else "refuse"
+    burned_in = dict.fromkeys(KINDS, usual) | dict(profile.burned_in)
+    return PixelPolicy(profile.pixels, burned_in, CLEAN_PIXEL_DATA in profile.options)
 
 
-def _target_vr(selector: Selector) -> str:
-    target = selector.target
-    return _vr(target.value) if isinstance(target, TagPattern) else _UNKNOWN_VR
+def _digits(rule: Rule) -> int:
+    return rule.digits
 
 
-def _name(selector: Selector) -> str:
-    target = selector.target
-    return keyword_of(target.value) if isinstance(target, TagPattern) and target.exact else ""
+def _tag(insert: tuple[int, str, Operator]) -> int:
+    return insert[0]

@@ -10,7 +10,7 @@ Source: PS3.15 E.1.1, E.3; PS3.5 6.2 for the dummies.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 from unicodedata import normalize
 
@@ -297,31 +297,26 @@ class AppendText:
 
 
 @dataclass(frozen=True, slots=True)
-class AppendCode:
-    """A mark: one more item of a code sequence, unless its code stands there already.
+class AppendCodes:
+    """A mark: items of a code sequence behind those that stand, each unless it stands already.
 
-    The walk applies the rules to the items that stand before this is asked.
+    `codes` are pairs of code value and meaning, of coding scheme DCM. The walk applies the
+    rules to the items that stand before this is asked.
     """
 
-    code_value: str
-    meaning: str
+    codes: tuple[tuple[str, str], ...]
     code: str = "K"
-    _item: Items = field(init=False, repr=False, compare=False)
     constant: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_item", code_items(self.code_value, "DCM", self.meaning))
 
     def describe(self) -> str:
         """See Operator."""
-        return f"append code {self.code_value} ({self.meaning})"
+        return "append " + ", ".join(f"{value} ({meaning})" for value, meaning in self.codes)
 
     def apply(self, vr: str, value: bytes, context: Context) -> bytes:
         """See Operator."""
-        value_of_code = element(
-            0x00080100, "SH", self.code_value.encode(), implicit=context.implicit
-        )
-        return value if value_of_code in value else value + self._item.apply(vr, value, context)
+        missing = [one for one in self.codes if _code_value(one[0], context) not in value]
+        added = (code_items(one, "DCM", meaning) for one, meaning in missing)
+        return value + b"".join(items.apply(vr, b"", context) for items in added)
 
 
 def constant(vr: str, text: str) -> Constant:
@@ -373,6 +368,13 @@ def encode_literal(vr: str, text: str, charsets: tuple[str, ...]) -> bytes:
     if vr in values.TEXT_VRS and not text.startswith(values.DATA_PREFIX):
         return values.encode_text(vr, text, charsets)
     return values.encode(vr, text)
+
+
+def _code_value(value: str, context: Context) -> bytes:
+    """Code Value (0008,0100) as every item of these marks has it."""
+    return element(
+        0x00080100, "SH", padded("SH", value.encode("ascii")), implicit=context.implicit
+    )
 
 
 def _encoded(elements: tuple[tuple[int, str, Operator], ...], context: Context) -> bytes:

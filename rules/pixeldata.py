@@ -1,4 +1,7 @@
-"""Group 7FE0 as it comes: passed on or dropped fragment by fragment, never held.
+"""Group 7FE0 as it comes: passed on, blanked or dropped fragment by fragment, never held.
+
+What must be blanked has the length that the image says, or it is not passed at all: behind
+the last pixel nothing can hide, and nothing is blanked in the wrong place.
 
 Source: PS3.5 8 and A.4: native values have a defined length, encapsulated ones are items of
 defined length up to a sequence delimiter.
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rules.blanking import PIXEL_TAGS
 from rules.elements import (
     ITEM,
     LONG_VRS,
@@ -32,15 +36,30 @@ class PixelData:
     """Reads root elements of group 7FE0 and says where the group ends."""
 
     def __init__(
-        self, actions: Actions, *, implicit: bool, blanker: Blanker | None = None
+        self,
+        actions: Actions,
+        *,
+        implicit: bool,
+        blanker: Blanker | None = None,
+        bars_pixels: bool = False,
     ) -> None:
+        """Prepare.
+
+        Args:
+            actions: Of the root plan.
+            implicit: Whether the dataset is in implicit VR.
+            blanker: Blanks native pixels; None passes them as they are.
+            bars_pixels: Whether pixels, if any come, refuse the instance.
+        """
         self._actions = actions
         self._blanker = blanker
+        self._bars_pixels = bars_pixels
         self._implicit = implicit
         self._head = bytearray()
         self._left = 0
         self._in_fragments = False
         self._dropping = False
+        self._blanking = False
         self.last_tag = -1
 
     def feed(self, data: memoryview, out: list[bytes | memoryview]) -> memoryview | None:
@@ -84,7 +103,9 @@ class PixelData:
 
     def _content(self, data: memoryview, out: list[bytes | memoryview]) -> memoryview:
         taken = min(self._left, len(data))
-        if not self._dropping:
+        if self._blanking and self._blanker is not None:
+            out += self._blanker.feed(data[:taken])
+        elif not self._dropping:
             out.append(data[:taken])
         self._left -= taken
         if not self._left and not self._in_fragments:
@@ -122,12 +143,28 @@ class PixelData:
             raise DeidentificationError(Reason.UNREADABLE, tag)
         self.last_tag = tag
         self._dropping = tag == _GROUP_LENGTH or self._actions[tag] is REMOVE
+        self._blanking = tag in PIXEL_TAGS and not self._dropping and self._judged(tag, length)
         if length != UNDEFINED:
             self._left = length
         elif vr in (b"OB", b"OW"):
             self._in_fragments = True
         else:
             raise DeidentificationError(Reason.UNREADABLE, tag)
+
+    def _judged(self, tag: int, length: int) -> bool:
+        """Whether these pixels are to be blanked.
+
+        Raises:
+            DeidentificationError: they must not pass, or are not as long as the image says.
+        """
+        if self._bars_pixels:
+            raise DeidentificationError(Reason.PIXELS_UNREADABLE, tag)
+        if self._blanker is None:
+            return False
+        self._blanker.begin(tag)
+        if length != self._blanker.value_bytes:
+            raise DeidentificationError(Reason.PIXELS_UNREADABLE, tag)
+        return True
 
     def _begin_fragment(self, tag: int, length: int) -> None:
         if tag == SEQUENCE_END and length == 0:

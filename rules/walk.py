@@ -4,6 +4,8 @@
 - Only a touched value is decoded, and only by its operator.
 - A rule for a sequence itself comes first; a kept sequence is descended. Sequences and items
   keep their form of length: a defined one is counted anew, an undefined one stays.
+- What is kept for being as the standard has it must be so: a sequence that is announced as
+  something else, or the reverse, goes.
 - Group lengths go. A private creator stays exactly when an element of its block stays.
 - What is not ascending, not inside its parent or not of a known VR raises; nothing is guessed.
 
@@ -16,6 +18,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from rules.blocks import HOLD, ITEMS_OR_NOTHING, MAYBE_ITEMS, Blocks
 from rules.elements import (
     IMPLICIT,
     ITEM,
@@ -29,29 +32,33 @@ from rules.elements import (
     Incomplete,
     Irregular,
     TooDeep,
+    _item_end,
     element,
     header,
     headers,
     is_items,
     undefined_end,
 )
-from rules.errors import DeidentificationError, Reason
-from rules.operators import DESCEND, KEEP, REMOVE, AppendCode, Verdict, plain
+from rules.errors import DeidentificationError, InstanceRefused, Reason
+from rules.fitting import LEGAL, fits_tag
+from rules.operators import DESCEND, KEEP, KEEP_FITTING, REMOVE, AppendCodes, Refusal, Verdict
+from rules.plan import PrivateActions
+from rules.private import Guarded
 from rules.tables.dictionary import vr_of
+from rules.values import Unencodable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from rules.elements import Header
     from rules.operators import Context, Operator
-    from rules.plan import Plan
+    from rules.plan import Chooser, Plan
 
 _DELIMITERS = 0xFFFE0000
 _SEQUENCE_VRS = frozenset((b"SQ", b"UN", b""))
-_HOLD = Verdict("X", "a private creator, until an element of its block stays")
-_MAYBE_ITEMS = Verdict("K", "keep, rules apply inside if it is a sequence")
-_UNKNOWN_VRS = frozenset((b"UN", b""))
 _SIZE_OF_LENGTH = 4
+_AS_IT_IS = Verdict("K", "keep, byte for byte")
+_NO_BLOCKS = Blocks(PrivateActions({}, REMOVE), b"", [])  # of every level without private elements
 _REMEMBERED = 1 << 12
 
 
@@ -67,6 +74,7 @@ class Walk:
         ends: Where root values of undefined length end, as far as that is known, by tag.
         captured: Values that operators wrote at the root, by tag.
         counts: Elements touched, by action code.
+        private: What happens to private elements at every depth; None leaves it to the plan.
     """
 
     context: Context
@@ -76,6 +84,7 @@ class Walk:
     ends: Mapping[int, int] = field(default_factory=dict)
     captured: dict[int, bytes] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    private: PrivateActions | None = None
     _implicit_context: Context = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,6 +108,8 @@ class Walk:
 
         Raises:
             DeidentificationError: truncated, too deep, too many, or an operator failed.
+            InstanceRefused: an operator says so.
+            Unencodable: the character set of the instance cannot hold a result.
             Irregular: may be repaired on the slow path.
         """
         level = _Level(self, data, plan, 0, implicit=self.context.implicit, insert=insert)
@@ -132,12 +143,15 @@ class _Level:
     """The elements of the root or of one item."""
 
     __slots__ = (
-        "_creators",
+        "_blocks",
+        "_bounds",
         "_data",
         "_depth",
         "_implicit",
         "_inserts",
         "_plan",
+        "_private",
+        "_values",
         "_walk",
         "last",
         "out",
@@ -152,9 +166,13 @@ class _Level:
         self._depth = depth
         self._implicit = implicit
         self._inserts = list(plan.inserts) if insert else []
-        self._creators: dict[int, tuple[str, int, bytes]] = {}
+        self._private = walk.private or plan.private
+        self._bounds = (0, 0)
+        self._values: dict[int, tuple[int, int]] | None = None
         self.last = -1
         self.out: list[bytes] = []
+        private = self._private
+        self._blocks = _NO_BLOCKS if private.keeps_nothing else Blocks(private, data, self.out)
 
     def run(  # noqa: C901, PLR0912 - the hot loop
         self, entries: Iterable[Header], resume: list[int], bound: int
@@ -170,8 +188,10 @@ class _Level:
             The position behind what was read.
         """
         data, out, actions = self._data, self.out, self._plan.actions
-        keep, remove, undefined = KEEP, REMOVE, UNDEFINED  # locals are faster
-        no_private = self._plan.private.keeps_nothing
+        keep, fitting, remove, undefined = KEEP, KEEP_FITTING, REMOVE, UNDEFINED  # faster
+        legal, private = LEGAL, self._blocks.action
+        no_private = self._blocks is _NO_BLOCKS
+        self._bounds = resume[0], bound
         attention = self._attention()
         last, visited, removed, run = self.last, 0, 0, resume[0]
         limit = bound or len(data)
@@ -190,14 +210,17 @@ class _Level:
                 attention = self._insert_before(tag)
             visited += 1
             if tag & 0x10000:
-                action = remove if no_private else self._private(tag, vr, value, length)
+                action = remove if no_private else private(tag, vr, value, length)
             else:
                 action = actions[tag]
             if length != undefined:
                 stop = value + length
                 if stop > limit:
                     raise Irregular(tag) if self._depth else Incomplete
-                if action is keep and vr != b"SQ":
+                if action is fitting:
+                    if vr in legal[tag]:
+                        continue
+                elif action is keep and vr != b"SQ":
                     continue
                 if action is remove:
                     if run < pos:
@@ -218,6 +241,8 @@ class _Level:
         self.last = last
         self._insert_before(_DELIMITERS)
         self._walk.visited(visited)
+        if self._blocks is not _NO_BLOCKS:
+            removed += self._blocks.finish()
         if removed:
             self._walk.counts[REMOVE.code] += removed
 
@@ -237,23 +262,39 @@ class _Level:
         self, tag: int, vr: bytes, pos: int, value: int, length: int, action: Operator
     ) -> int:
         """Everything but plain keeping; returns where the element ends."""
-        if action is _HOLD:
-            return self._hold(tag, pos, value + length)
-        if action is _MAYBE_ITEMS:
-            return self._maybe_items(tag, vr, pos, value, value + length)
+        if action is KEEP_FITTING:
+            action = self._fitting(tag, vr, value, length)
+        if action is HOLD:
+            self._blocks.hold(tag, pos, value + length)
+            return value + length
+        if action is MAYBE_ITEMS or action is ITEMS_OR_NOTHING:
+            return self._maybe_items(tag, vr, pos, value, value + length, action)
         if action is DESCEND and vr not in _SEQUENCE_VRS:
             action = REMOVE  # the dictionary says sequence, the bytes say not: never guess
         if action is KEEP or action is DESCEND:
             return self._descend(tag, vr, pos, value, length)
         stop = value + length if length != UNDEFINED else self._end(tag, value, vr)
-        if action is REMOVE:
+        if action is _AS_IT_IS:
+            self.out.append(self._data[pos:stop])
+        elif action is REMOVE:
             self._walk.counts[REMOVE.code] += 1
-        elif isinstance(action, AppendCode):
+        elif isinstance(action, AppendCodes):
             self._append(tag, vr, value, length, action)
         else:
             content = self._data[value:stop] if length != UNDEFINED else b""
             self._replace(tag, vr, content, action)
         return stop
+
+    def _fitting(self, tag: int, vr: bytes, value: int, length: int) -> Operator:
+        """What keeping means for an element that may not be as the standard has it."""
+        if vr_of(tag) == "SQ":
+            return DESCEND
+        is_legal = vr in LEGAL[tag]
+        if length == UNDEFINED:  # fragments are the only values without a length
+            fragments = is_legal and not is_items(vr, implicit=self._implicit)
+            return KEEP if fragments else REMOVE
+        fits = is_legal or fits_tag(tag, vr, bytes(self._data[value : value + length]))
+        return _AS_IT_IS if fits else REMOVE
 
     def _end(self, tag: int, value: int, vr: bytes) -> int:
         if not self._depth and tag in self._walk.ends:
@@ -263,6 +304,9 @@ class _Level:
 
     def _replace(self, tag: int, vr: bytes, content: bytes, operator: Operator) -> None:
         """Write what an operator makes of a value; what is always the same is looked up."""
+        if tag & 0x10000:  # a tag is not one thing: its block may be anybody's
+            self._replace_private(tag, vr, content, operator)
+            return
         encoded, key = self._plan.actions.encoded, (tag, vr, self._implicit)
         if key in encoded:
             written, new = encoded[key]
@@ -273,17 +317,29 @@ class _Level:
         if operator.constant and len(encoded) < _REMEMBERED:
             encoded[key] = (self.out[-1], new)
 
+    def _replace_private(self, tag: int, vr: bytes, content: bytes, operator: Operator) -> None:
+        if isinstance(operator, Guarded):
+            self._write(tag, operator.written_vr(vr, content), content, operator.operator)
+        else:
+            self._write(tag, _written_vr(tag, vr), content, operator)
+
     def _write(
         self, tag: int, vr: str, content: bytes, operator: Operator, *, is_open: bool = False
     ) -> bytes:
         implicit = self._implicit
         try:
-            new = operator.apply(vr, content, self._walk.context_of(implicit=implicit))
+            context = self._walk.context_of(implicit=implicit)
+            context.sibling = self._sibling
+            new = operator.apply(vr, content, context)
             if is_open:
                 head = header(tag, vr, UNDEFINED, implicit=implicit)
                 self.out += (head, new, SEQUENCE_END_BYTES)
             else:
                 self.out.append(element(tag, vr, new, implicit=implicit))
+        except Unencodable:
+            raise
+        except Refusal as refusal:
+            raise InstanceRefused(refusal.reason, tag) from None
         except Exception:  # noqa: BLE001 - whatever it was, its text may quote the value
             raise DeidentificationError(Reason.OPERATOR, tag) from None
         self._touched(tag, new, operator)
@@ -293,6 +349,34 @@ class _Level:
         self._walk.counts[operator.code] += 1
         if not self._depth:
             self._walk.captured[tag] = new
+
+    # --- siblings
+
+    def _sibling(self, tag: int) -> bytes:
+        """The value of another element of this level, as received; empty when absent."""
+        if self._values is None:
+            self._values = self._scanned()
+        start, stop = self._values.get(tag, (0, 0))
+        return self._data[start:stop]
+
+    def _scanned(self) -> dict[int, tuple[int, int]]:
+        """Where the values of this level stand, as far as it can be read."""
+        found: dict[int, tuple[int, int]] = {}
+        start, bound = self._bounds
+        resume = [start]
+        entries = headers(
+            self._data, start, bound or len(self._data), resume, implicit=self._implicit
+        )
+        try:
+            for tag, vr, _, value, length in entries:
+                if tag == ITEM_END:
+                    break
+                stop = value + length if length != UNDEFINED else self._end(tag, value, vr)
+                found[tag] = value, stop
+                resume[0] = stop
+        except (Irregular, Incomplete, TooDeep):
+            pass  # the walk comes there too, and says so
+        return found
 
     # --- sequences
 
@@ -311,7 +395,7 @@ class _Level:
         self.out += (self._data[pos:value], *buffers, SEQUENCE_END_BYTES)
         return stop
 
-    def _append(self, tag: int, vr: bytes, value: int, length: int, action: AppendCode) -> None:
+    def _append(self, tag: int, vr: bytes, value: int, length: int, action: AppendCodes) -> None:
         """Add an item behind those that stand; those in a UN are in implicit VR, so is it."""
         end = None if length == UNDEFINED else value + length
         standing = b"".join(self._items(tag, vr, value, end)[1])
@@ -330,6 +414,7 @@ class _Level:
         buffers: list[bytes] = []
         implicit = self._implicit or vr == b"UN"
         bound = len(data) if end is None else end
+        chooser = self._plan.choosers.get(tag)
         while end is None or pos < end:
             if pos + 8 > bound:
                 raise Irregular(tag) if end is not None else Incomplete
@@ -340,8 +425,16 @@ class _Level:
             if found != ITEM or (length != UNDEFINED and pos + 8 + length > bound):
                 raise Irregular(tag)
             plan = self._plan.item(tag, index)
-            level = _Level(self._walk, data, plan, self._depth + 1, implicit=implicit, insert=True)
             start, stop = pos + 8, 0 if length == UNDEFINED else pos + 8 + length
+            index += 1
+            if chooser:
+                chosen, behind = self._chosen(tag, chooser, plan, start, stop, implicit=implicit)
+                if chosen is None:
+                    self._walk.counts[REMOVE.code] += 1
+                    pos = behind
+                    continue
+                plan = chosen
+            level = _Level(self._walk, data, plan, self._depth + 1, implicit=implicit, insert=True)
             resume = [start]
             entries = headers(data, start, stop or len(data), resume, implicit=implicit)
             pos = level.run(entries, resume, stop)
@@ -349,47 +442,36 @@ class _Level:
                 buffers += (data[start - 8 : start], *level.out, ITEM_END_BYTES)
             else:
                 buffers += (ITEM_START + _size(level.out), *level.out)
-            index += 1
         return pos, buffers
 
-    # --- private elements
+    def _chosen(
+        self, tag: int, chooser: Chooser, plan: Plan, start: int, stop: int, *, implicit: bool
+    ) -> tuple[Plan | None, int]:
+        """The plan of one item, and where what follows it begins."""
+        data, behind, left = self._data, stop, self._walk.depth_limit - self._depth
+        if not stop:
+            behind = _item_end(data, start, implicit=implicit, depth=left)
+            stop = behind - len(ITEM_END_BYTES)
+        try:
+            return chooser.choose(plan, data, start, stop, implicit=implicit), behind
+        except (Irregular, Incomplete, TooDeep):
+            raise
+        except Exception:  # noqa: BLE001 - whatever it was, its text may quote the value
+            raise DeidentificationError(Reason.OPERATOR, tag) from None
 
-    def _private(self, tag: int, vr: bytes, value: int, length: int) -> Operator:
-        number = tag & 0xFFFF
-        private = self._plan.private
-        if 0x10 <= number <= 0xFF:  # noqa: PLR2004 - PS3.5 7.8.1: the creators
-            creator = plain(self._data[value : value + length]) if length != UNDEFINED else ""
-            self._creators[tag & 0xFFFF0000 | number << 8] = (creator.strip(" \0"), -1, b"")
-            return KEEP if private.otherwise is KEEP else _HOLD
-        if number <= 0xFF:  # noqa: PLR2004 - group lengths and elements no block can own
-            return REMOVE if number == 0 else private.otherwise
-        block = tag & 0xFFFFFF00
-        creator, index, held = self._creators.get(block, ("", -1, b""))
-        action = private.by_creator.get((tag >> 16, creator, tag & 0xFF), private.otherwise)
-        if action is REMOVE:
-            return action
-        if index >= 0:
-            self.out[index] = held
-        unknown = action is KEEP and length != UNDEFINED and vr in _UNKNOWN_VRS
-        return _MAYBE_ITEMS if unknown and self._starts_item(value) else action
-
-    def _starts_item(self, pos: int) -> bool:
-        return self._data[pos : pos + 4] == ITEM_START
-
-    def _hold(self, tag: int, pos: int, stop: int) -> int:
-        """Leave a place for a private creator."""
-        block = tag & 0xFFFF0000 | (tag & 0xFFFF) << 8
-        self._creators[block] = (self._creators[block][0], len(self.out), self._data[pos:stop])
-        self.out.append(b"")
-        return stop
-
-    def _maybe_items(self, tag: int, vr: bytes, pos: int, value: int, stop: int) -> int:
-        """A kept value of unknown VR: descended where it reads as items, else kept whole."""
+    def _maybe_items(
+        self, tag: int, vr: bytes, pos: int, value: int, stop: int, action: Operator
+    ) -> int:
+        """A value of unknown VR: descended where it reads as items, else kept whole or removed."""
         try:
             buffers = self._items(tag, vr, value, stop)[1]
         except (Irregular, Incomplete):
-            self.out.append(self._data[pos:stop])
+            if action is MAYBE_ITEMS:
+                self.out.append(self._data[pos:stop])
+            else:
+                self._walk.counts[REMOVE.code] += 1
         else:
+            self._blocks.stays(tag)
             self.out.append(self._data[pos : value - _SIZE_OF_LENGTH] + _size(buffers))
             self.out += buffers
         return stop

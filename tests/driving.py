@@ -12,14 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydicom import dcmread
+from pydicom.data import get_testdata_files
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from rules import Deidentifier, Mark, Pseudonyms, compile_plan
 from rules.profile import Profile
+from rules.regions import KINDS
 from tests import encoded, reference
+from tests.conftest import corpus_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +34,24 @@ if TYPE_CHECKING:
 
 PROFILE = "trial"
 KEY = bytes(range(32))
+
+
+OPTIONS_OF = {
+    "basic": (),
+    "research": (
+        "retain-safe-private",
+        "retain-patient-characteristics",
+        "retain-longitudinal-modified-dates",
+        "clean-descriptors",
+        "clean-graphics",
+    ),
+    "clinical-trial": (
+        "retain-device-identity",
+        "retain-longitudinal-modified-dates",
+        "clean-descriptors",
+    ),
+}
+"""The options of the profiles that are judged over real files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +95,34 @@ def profile(base: str = "basic", **rules: object) -> Profile:
 def basic_plan():
     """The plan of the basic profile, compiled once."""
     return compile_plan(profile())
+
+
+@cache
+def named_plan(name: str):
+    """The plan of one of `OPTIONS_OF`, but with pixels left to themselves."""
+    options = OPTIONS_OF[name]
+    private = "safe" if "retain-safe-private" in options else "remove"
+    kept = dict.fromkeys(KINDS, "keep")
+    return compile_plan(profile(options=options, private=private, burned_in=kept))
+
+
+@cache
+def candidates() -> tuple[Path, ...]:
+    """The files of pydicom's package, and those of the corpus."""
+    packaged = (Path(name) for name in sorted(set(get_testdata_files())))
+    return (*(path for path in packaged if path.is_file()), *corpus_files())
+
+
+@cache
+def instance_files() -> tuple[Path, ...]:
+    """Every one that pydicom reads as an instance: it has a SOP Class UID."""
+    return tuple(path for path in candidates() if _is_an_instance(path))
+
+
+def _is_an_instance(path: Path) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bool(reference.text_of(read(path.read_bytes()), reference.SOP_CLASS_UID))
 
 
 @cache

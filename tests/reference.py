@@ -1,13 +1,14 @@
 """The basic profile, slowly and obviously: the second opinion that the engine is held to.
 
 `deidentify` takes a pydicom dataset and returns another, element by element, recursively.
-It knows nothing of the engine: it reads Table E.1-1 from its CSV file, asks pydicom's
-dictionary, and borrows only the keyed functions `Pseudonyms.uid` and `.identifier`.
+It knows nothing of the engine: it reads Table E.1-1 and the attribute types of PS3.3 from their
+CSV files, asks pydicom's dictionary, and borrows only the keyed functions `Pseudonyms.uid` and
+`.identifier`.
 
 `flat` turns a dataset into plain nested data, values still encoded, and `differences` compares
 two of those, so that pydicom's own conversions (VR corrections, UN replaced) decide nothing.
 
-Source: PS3.15 E.1-E.2 and Table E.1-1 (2026d).
+Source: PS3.15 E.1-E.2 and Table E.1-1 (2026d); PS3.3 (2026b) for types; PS3.5 6.2 for values.
 """
 
 from __future__ import annotations
@@ -25,10 +26,8 @@ from typing import TYPE_CHECKING
 from pydicom.charset import decode_bytes
 from pydicom.datadict import (
     DicomDictionary,
-    dictionary_has_tag,
     dictionary_keyword,
     keyword_for_tag,
-    repeater_has_tag,
 )
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -39,14 +38,14 @@ from pydicom.uid import UID_dictionary
 from pydicom.valuerep import TEXT_VR_DELIMS
 
 import rules.pseudonyms
-from tests.encoded import UNDEFINED, swapped, vr_in_dictionary
+from tests.encoded import UNDEFINED, UNIT_BYTES, swapped, vr_in_dictionary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rules.pseudonyms import Pseudonyms
 
-TABLE = Path(rules.pseudonyms.__file__).parent / "tables" / "ps315_E1-1_2026d.csv"
+TABLES = Path(rules.pseudonyms.__file__).parent / "tables"
 EDITION = "2026d"
 
 PIXEL_REPRESENTATION = 0x00280103
@@ -95,19 +94,23 @@ DUMMY = {
     "UV": bytes(8),
 }
 
-# What a compound action means when the type of the attribute is not asked for: the reading
-# that is always conformant. X/Z/U* keeps the references and remaps the UIDs in them.
+# What a compound action means for types 1, 2 and 3, and where nobody knows the type: there the
+# reading that is always conformant. X/Z/U* keeps the references and remaps the UIDs in them.
 RESOLVED = {
-    "X": "X",
-    "Z": "Z",
-    "D": "D",
-    "U": "U",
-    "X/Z": "Z",
-    "X/D": "D",
-    "Z/D": "D",
-    "X/Z/D": "D",
-    "X/Z/U*": "U",
+    "X": "XXXX",
+    "Z": "ZZZZ",
+    "D": "DDDD",
+    "U": "UUUU",
+    "X/Z": "DZXZ",
+    "X/D": "DDXD",
+    "Z/D": "DZZD",
+    "X/Z/D": "DZXD",
+    "X/Z/U*": "UUUU",
 }
+X_AT_THE_TOP = "DZXX"  # plain X meets an IOD that wants the attribute: the IOD wins
+UNKNOWN = 4
+NET = {"PN": "D", "DA": "D", "TM": "D", "DT": "D", "UI": "U"}
+"""Attributes outside the table, by VR."""
 
 
 class Refused(Exception):
@@ -129,26 +132,67 @@ KINDS = frozenset(
 """UIDs outside the table that say what a thing is, not which: they stay (PS3.15 E.1.1)."""
 
 
+def records(name: str) -> list[dict[str, str]]:
+    """The lines of a table."""
+    with (TABLES / name).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@cache
+def codes() -> dict[int, str]:
+    """Action code by tag, of the rows that name one tag."""
+    rows = records(f"ps315_E1-1_{EDITION}.csv")
+    exact = (row for row in rows if row["tag_hex"] and "x" not in row["tag_hex"])
+    return {int(row["tag_hex"], 16): row["basic_prof"] for row in exact}
+
+
 @cache
 def table() -> dict[int, str]:
-    """Resolved action by tag, of the rows that name one tag."""
-    with TABLE.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    exact = (row for row in rows if row["tag_hex"] and "x" not in row["tag_hex"])
-    return {int(row["tag_hex"], 16): RESOLVED[row["basic_prof"]] for row in exact}
+    """What the codes mean where nobody knows the type."""
+    return {tag: RESOLVED[code][UNKNOWN - 1] for tag, code in codes().items()}
 
 
 @cache
 def vr_in_table() -> dict[int, str]:
-    """VR by tag where the table states one; for attributes newer than pydicom's dictionary."""
-    with TABLE.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    exact = (row for row in rows if row["tag_hex"] and "x" not in row["tag_hex"] and row["vr"])
-    return {int(row["tag_hex"], 16): row["vr"] for row in exact}
+    """VR by tag of attributes newer than pydicom's dictionary."""
+    return {int(row["tag"], 16): row["vr"] for row in records(f"ps36_supplement_{EDITION}.csv")}
 
 
-def action(tag: int) -> str:
-    """The action of the basic profile for a tag: X, Z, D, U or K."""
+def standard_vr(tag: int) -> str | None:
+    """The VR of the standard; None for what it does not know."""
+    return vr_in_dictionary(tag) or vr_in_table().get(tag)
+
+
+Types = dict[int, int]
+
+
+def _types(row: dict[str, str]) -> Types:
+    second = {int(tag, 16): 2 for tag in row["type_2"].split()}
+    return second | {int(tag, 16): 1 for tag in row["type_1"].split()}
+
+
+@cache
+def types_of_class() -> dict[str, Types]:
+    """Type 1 or 2 of root attributes, by SOP class."""
+    by_iod = {row["iod"]: _types(row) for row in records("ps33_root_types_2026b.csv")}
+    classes = records("ps33_sop_classes_2026b.csv")
+    return {row["sop_class_uid"]: by_iod[row["iod"]] for row in classes}
+
+
+@cache
+def types_in_items() -> dict[int, Types]:
+    """Type 1 or 2 of the attributes in the items of a sequence, by its tag."""
+    return {int(row["tag"], 16): _types(row) for row in records("ps33_nested_types_2026b.csv")}
+
+
+def action(tag: int, types: Types | None = None, *, top: bool = False) -> str:
+    """The action of the basic profile for a tag: X, Z, D, U or K.
+
+    Args:
+        tag: Of the attribute.
+        types: Of the attributes around it; None where nobody knows them.
+        top: Whether it stands at the top of an instance.
+    """
     group, element = tag >> 16, tag & 0xFFFF
     group_length, private = element == 0, group % 2 == 1
     no_dataset = group in {0x0000, 0x0002}
@@ -156,12 +200,18 @@ def action(tag: int) -> str:
     overlay = 0x6000 <= group <= 0x60FE
     if no_dataset or group_length or private or curve or overlay or tag == TRAILING_PADDING:
         return "X"
-    if tag in table():
-        return table()[tag]
-    known = dictionary_has_tag(tag) or repeater_has_tag(tag)
-    if known and vr_in_dictionary(tag) == "UI" and dictionary_keyword(tag) not in KINDS:
-        return "U"
-    return "K" if known else "X"
+    if tag == PATIENT_ID:
+        return "D"  # the pseudonym, so that a patient's instances stay together
+    wanted = UNKNOWN if types is None else types.get(tag, 3)
+    if tag in codes():
+        by_type = RESOLVED[codes()[tag]]
+        return (X_AT_THE_TOP if top and codes()[tag] == "X" else by_type)[wanted - 1]
+    vr = standard_vr(tag)
+    if vr is None:
+        return "X"
+    if vr == "UI" and dictionary_keyword(tag) in KINDS:
+        return "K"
+    return NET.get(vr, "K")
 
 
 def every_action() -> dict[int, str]:
@@ -176,29 +226,32 @@ class Rewriter:
     profile_name: str
     scope: str
     pseudonyms: Pseudonyms
+    knows_class: bool
 
-    def dataset(self, source: Dataset) -> Dataset:
+    def dataset(self, source: Dataset, types: Types | None, *, top: bool = False) -> Dataset:
         """One dataset or item, in the order of its tags."""
         result = Dataset()
         for tag in sorted(source.keys()):
-            element = self.element(source, tag)
+            element = self.element(source, tag, action(tag, types, top=top))
             if element is not None:
                 put(result, tag, element)
         return result
 
-    def element(self, parent: Dataset, tag: BaseTag) -> DataElement | RawDataElement | None:
+    def element(
+        self, parent: Dataset, tag: BaseTag, code: str
+    ) -> DataElement | RawDataElement | None:
         """What becomes of one element; None when it is removed.
 
         An element that gets a new value gets it under the VR of the standard, whatever was
         stated (E.1-1a: a dummy is consistent with the VR). A sequence that should be walked
-        but is stated as something that cannot be walked is removed.
+        but is stated as something that cannot be walked is removed, and so is a value kept
+        under another VR that is none of the standard's.
         """
         original = parent.get_item(tag)
-        code = action(tag)
         if code == "X":
             return None
         if code == "K" and not is_sequence_by_standard(tag):
-            return self.kept(parent, original) if is_sequence(original) else original
+            return original if is_as_it_should_be(original) else None
         if is_sequence_by_standard(tag):
             return self.new_sequence(parent, original, code)
         return self.new_leaf(parent, original, code)
@@ -210,14 +263,14 @@ class Rewriter:
         if code == "Z":
             return sequence(original.tag, [])
         if code == "D":
-            return sequence(original.tag, [dummy_item(original.tag)])
+            return sequence(original.tag, [self.dummy_item(original.tag)])
         return self.kept(parent, original) if is_sequence(original) else None
 
     def new_leaf(
         self, parent: Dataset, original: DataElement | RawDataElement, code: str
     ) -> RawDataElement:
         """The element with its new value; items under a tag that is no sequence are no value."""
-        tag, vr = original.tag, vr_in_dictionary(original.tag) or "UN"
+        tag, vr = original.tag, (standard_vr(original.tag) or "UN").split(" or ")[0]
         value = original.value if isinstance(original, RawDataElement) else b""
         if code == "Z":
             return raw(tag, vr, b"")
@@ -225,11 +278,12 @@ class Rewriter:
             return raw(tag, vr, self.new_uids(value or b"", dummy=code == "D"))
         if tag == PATIENT_ID:
             return raw(tag, vr, self.new_patient_id(value or b"", parent._character_set))
-        return raw(tag, vr, DUMMY[vr])
+        return raw(tag, vr, TERMS.get(tag) or DUMMY[vr])
 
     def kept(self, parent: Dataset, original: DataElement | RawDataElement) -> DataElement:
         """A sequence in its own length form, every item rewritten."""
-        items = [self.dataset(item) for item in items_of(parent, original)]
+        types = types_in_items().get(original.tag) if self.knows_class else None
+        items = [self.dataset(item, types) for item in items_of(parent, original)]
         kept = sequence(original.tag, items)
         kept.is_undefined_length = is_undefined(original)
         return kept
@@ -251,6 +305,25 @@ class Rewriter:
         if not original:
             return b"ANONYMIZED"
         return even(self.pseudonyms.identifier(self.scope, original))
+
+    def dummy_item(self, tag: int) -> Dataset:
+        """The one item that stands for a sequence whose action is D."""
+        if keyword_of(tag).endswith("CodeSequence"):
+            return code_item("ANONYMIZED", "99ANONODE", "Anonymized")
+        item = item_of(*DUMMY_ITEMS.get(tag, ()))
+        if tag == CONTENT_SEQUENCE:
+            comment = code_item("121106", "DCM", "Comment")
+            put(item, CONCEPT_NAME, sequence(CONCEPT_NAME, [comment]))
+        if tag == VERIFYING_OBSERVERS:
+            put(item, 0x0040A088, sequence(0x0040A088, []))
+        if tag == GRAPHIC_ANNOTATIONS:
+            put(item, TEXT_OBJECTS, sequence(TEXT_OBJECTS, [item_of(*DUMMY_ITEMS[TEXT_OBJECTS])]))
+        if tag == OPERATORS:
+            person = code_item("ANONYMIZED", "99ANONODE", "Anonymized")
+            put(item, 0x00401101, sequence(0x00401101, [person]))
+        if tag == PERFORMED_STEPS:
+            put(item, 0x00081155, raw(0x00081155, "UI", self.new_uids(b"", dummy=True)))
+        return item
 
     def mark(self, result: Dataset) -> None:
         """PS3.15 E.2: say that identity was removed, and how; never wipe what was said before."""
@@ -276,11 +349,7 @@ class Rewriter:
         for item in items:
             if all(text_of(item, tag) == text for tag, text in ours.items()):
                 return
-        added = item_of(
-            (CODE_VALUE, "SH", "113100"),
-            (CODING_SCHEME, "SH", "DCM"),
-            (CODE_MEANING, "LO", "Basic Application Confidentiality Profile"),
-        )
+        added = code_item("113100", "DCM", "Basic Application Confidentiality Profile")
         was_undefined = METHOD_CODES in result and result[METHOD_CODES].is_undefined_length
         put(result, METHOD_CODES, sequence(METHOD_CODES, [*items, added]))
         result[METHOD_CODES].is_undefined_length = was_undefined
@@ -298,54 +367,117 @@ def deidentify(
         raise Refused(hex(SOP_CLASS_UID))
     if not re.fullmatch(r"[^\\]+", text_of(source, SOP_INSTANCE_UID)):
         raise Refused(hex(SOP_INSTANCE_UID))
-    rewriter = Rewriter(profile_name, scope or profile_name, pseudonyms)
-    result = rewriter.dataset(source)
+    types = types_of_class().get(text_of(source, SOP_CLASS_UID))
+    rewriter = Rewriter(profile_name, scope or profile_name, pseudonyms, types is not None)
+    result = rewriter.dataset(source, types, top=True)
     rewriter.mark(result)
     return result
 
 
-# ---------------------------------------------------------------- dummies
+# ---------------------------------------------------------------- values
 
 
-def dummy_item(tag: int) -> Dataset:
-    """The one item that stands for a sequence whose action is D."""
-    if tag == CONTENT_SEQUENCE:
-        name = item_of(
-            (CODE_VALUE, "SH", "121106"),
-            (CODING_SCHEME, "SH", "DCM"),
-            (CODE_MEANING, "LO", "Comment"),
-        )
-        item = item_of(
-            (0x0040A010, "CS", "CONTAINS"),
-            (0x0040A040, "CS", "TEXT"),
-            (0x0040A160, "UT", "ANONYMIZED"),
-        )
-        put(item, CONCEPT_NAME, sequence(CONCEPT_NAME, [name]))
-        return item
-    if tag == GRAPHIC_ANNOTATIONS:
-        return item_of((0x00700002, "CS", "ANONYMIZED"))
-    if tag == VERIFYING_OBSERVERS:
-        item = item_of(
-            (0x0040A027, "LO", "ANONYMIZED"),
-            (0x0040A030, "DT", "19000101000000"),
-            (0x0040A075, "PN", "ANONYMIZED"),
-        )
-        put(item, 0x0040A088, sequence(0x0040A088, []))
-        return item
-    if keyword_for_tag(tag).endswith("CodeSequence"):
-        return item_of(
-            (CODE_VALUE, "SH", "ANONYMIZED"),
-            (CODING_SCHEME, "SH", "99ANONODE"),
-            (CODE_MEANING, "LO", "Anonymized"),
-        )
-    return Dataset()
+def is_as_it_should_be(element: DataElement | RawDataElement) -> bool:
+    """Whether an element's VR is one of the standard's, or its value fits one of those."""
+    if is_sequence(element):
+        return False
+    allowed = (standard_vr(element.tag) or "").split(" or ")
+    stated = element.VR
+    if isinstance(element, RawDataElement) and element.is_implicit_VR:
+        return True
+    if stated in allowed:
+        return True
+    value = element.value if isinstance(element, RawDataElement) else _encoded(element)
+    return any(fits(vr, value or b"") for vr in allowed)
 
 
-def item_of(*elements: tuple[int, str, str]) -> Dataset:
-    """An item of text elements: tag, VR and text of each."""
+FORMS = {
+    "AE": rb"[^\\\x00-\x1f\x7f-\xff]{1,16}",
+    "AS": rb"[0-9]{3}[DWMY]",
+    "CS": rb"[A-Z0-9_ ]{1,16}",
+    "DS": rb" *[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)? *",
+    "IS": rb" *[-+]?[0-9]{1,12} *",
+    "LO": rb"[^\x00-\x1a\x1c-\x1f\x7f]{0,64}",
+    "LT": rb"[^\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]*",
+    "SH": rb"[^\x00-\x1a\x1c-\x1f\x7f]{0,16}",
+    "ST": rb"[^\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]*",
+    "UC": rb"[^\x00-\x1a\x1c-\x1f\x7f]*",
+    "UI": rb"[0-9]+(\.[0-9]+)*",
+    "UR": rb"[!-~]*",
+    "UT": rb"[^\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]*",
+}
+ONE_VALUE = {"LT", "ST", "UT", "UR"}
+MOST_BYTES = {"DS": 16, "IS": 12, "UI": 64, "LT": 10240, "ST": 1024}
+
+
+def fits(vr: str, value: bytes) -> bool:
+    """Whether encoded bytes are a value of this VR (PS3.5 6.2); an empty one is of every VR."""
+    if not value or vr in {"OB", "UN"}:
+        return vr != "SQ"
+    if vr not in FORMS:
+        return vr != "SQ" and len(value) % UNIT_BYTES[vr] == 0
+    padded = value.rstrip(b" \0") if vr == "UI" else value.rstrip(b" ")
+    values = [padded] if vr in ONE_VALUE else padded.split(b"\\")
+    return all(_is_one(vr, one) for one in values)
+
+
+def _is_one(vr: str, value: bytes) -> bool:
+    within = len(value) <= MOST_BYTES.get(vr, len(value))
+    return not value or (within and bool(re.fullmatch(FORMS[vr], value)))
+
+
+def keyword_of(tag: int) -> str:
+    """The keyword, also of attributes newer than pydicom's dictionary; empty if unknown."""
+    newer = {
+        int(row["tag"], 16): row["keyword"] for row in records(f"ps36_supplement_{EDITION}.csv")
+    }
+    return keyword_for_tag(tag) or newer.get(tag, "")
+
+
+TERMS = {  # where PS3.3 defines the terms, or the form
+    0x00080201: b"+0000 ",
+    0x00100040: b"O ",
+    0x00102203: b"UNALTERED ",
+    0x04000565: b"COERCE",
+}
+TEXT_OBJECTS, OPERATORS, PERFORMED_STEPS = 0x00700008, 0x00081072, 0x00081111
+DUMMY_ITEMS: dict[int, tuple[tuple[int, str, str | bytes], ...]] = {
+    CONTENT_SEQUENCE: (
+        (0x0040A010, "CS", "CONTAINS"),
+        (0x0040A040, "CS", "TEXT"),
+        (0x0040A160, "UT", "ANONYMIZED"),
+    ),
+    VERIFYING_OBSERVERS: (
+        (0x0040A027, "LO", "ANONYMIZED"),
+        (0x0040A030, "DT", "19000101000000"),
+        (0x0040A075, "PN", "ANONYMIZED"),
+    ),
+    GRAPHIC_ANNOTATIONS: ((0x00700002, "CS", "ANONYMIZED"),),
+    TEXT_OBJECTS: (
+        (0x00700004, "CS", "PIXEL"),
+        (0x00700006, "ST", "ANONYMIZED"),
+        (0x00700014, "FL", bytes(8)),
+        (0x00700015, "CS", "N"),
+    ),
+    OPERATORS: ((0x00080080, "LO", "ANONYMIZED"),),
+    PERFORMED_STEPS: ((0x00081150, "UI", b"1.2.840.10008.3.1.2.3.3\0"),),
+    0x00340001: ((0x00340002, "OB", bytes(2)),),
+    0x0040B020: ((0x0040A0B0, "US", b"\1\0\0\0"), (0x00700006, "ST", "ANONYMIZED")),
+}
+
+
+def code_item(value: str, scheme: str, meaning: str) -> Dataset:
+    """An item of the Code Sequence Macro (PS3.3 8.8)."""
+    return item_of(
+        (CODE_VALUE, "SH", value), (CODING_SCHEME, "SH", scheme), (CODE_MEANING, "LO", meaning)
+    )
+
+
+def item_of(*elements: tuple[int, str, str | bytes]) -> Dataset:
+    """An item of leaves: tag, VR, and text or encoded value of each."""
     item = Dataset()
-    for tag, vr, text in elements:
-        put(item, tag, raw(tag, vr, even(text)))
+    for tag, vr, value in elements:
+        put(item, tag, raw(tag, vr, even(value) if isinstance(value, str) else value))
     return item
 
 
@@ -397,7 +529,7 @@ def is_sequence(element: DataElement | RawDataElement) -> bool:
 
 def is_sequence_by_standard(tag: int) -> bool:
     """Whether the dictionary, or the table for what is newer, calls it SQ."""
-    return (vr_in_dictionary(tag) or vr_in_table().get(tag)) == "SQ"
+    return standard_vr(tag) == "SQ"
 
 
 def items_of(parent: Dataset, element: DataElement | RawDataElement) -> list[Dataset]:

@@ -1,4 +1,8 @@
-"""PS3.15 Table E.1-1: which attribute is protected, and by which action."""
+"""PS3.15 Table E.1-1: which attribute is protected, by which action, and what each option says.
+
+Every edition is read into the same shape: the columns of options are named by the words that
+profiles use, and an edition that lacks a column says nothing in it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,26 @@ import csv
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NEWEST_EDITION = "2026d"
-EDITIONS = (NEWEST_EDITION,)
+EDITIONS = ("2008", "2017c", "2021b", "2023b", "2024b", NEWEST_EDITION)
+COLUMNS = {
+    "retain-safe-private": "rtn_safe_priv",
+    "retain-uids": "rtn_uids",
+    "retain-device-identity": "rtn_dev_id",
+    "retain-institution-identity": "rtn_inst_id",
+    "retain-patient-characteristics": "rtn_pat_chars",
+    "retain-longitudinal-full-dates": "rtn_long_full_dates",
+    "retain-longitudinal-modified-dates": "rtn_long_modif_dates",
+    "clean-descriptors": "clean_desc",
+    "clean-structured-content": "clean_struct_cont",
+    "clean-graphics": "clean_graph",
+}
+"""The column of each option that has one; Clean Pixel Data has none."""
 _PRIVATE_ROW = "(gggg,eeee) where gggg is odd"
 
 
@@ -18,7 +39,8 @@ class Row:
 
     A tag matches when `tag & mask == value`; `mask` is 0xFFFFFFFF but for repeating groups,
     of which only the even ones are meant. `vr` is empty where the table's edition is newer
-    than the dictionary it was printed with; `basic` is an action code of Table E.1-1a.
+    than the dictionary it was printed with; `basic` is an action code of Table E.1-1a;
+    `columns` holds the codes of options, by the word of the option, where there is one.
     """
 
     value: int
@@ -26,6 +48,7 @@ class Row:
     keyword: str
     vr: str
     basic: str
+    columns: Mapping[str, str]
 
 
 @cache
@@ -52,4 +75,5 @@ def _row(record: dict[str, str]) -> Row:
         keyword=record["keyword"],
         vr=record["vr"],
         basic=record["basic_prof"],
+        columns={word: record[column] for word, column in COLUMNS.items() if record[column]},
     )
