@@ -105,6 +105,8 @@ class NewInstance:
         tags: The main attributes of the result by keyword.
         destinations: Who shall get it; empty for an instance that is only stored.
         store: False if the file may go as soon as nobody is owed it any more.
+        actions: How many elements were touched, by action code (PS3.15 Table E.1-1a).
+        rule_set: Digest of the plan that did it.
     """
 
     sop_instance_uid: str
@@ -122,6 +124,8 @@ class NewInstance:
     destinations: tuple[str, ...]
     store: bool
     tags: Mapping[str, str] = field(default_factory=dict)
+    actions: Mapping[str, int] = field(default_factory=dict)
+    rule_set: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,8 @@ class InstanceRecord:
 
     Attributes:
         file_name: Path below the spool's folder; empty once the file has been swept.
+        actions: As in `NewInstance`; empty for what came before they were noted.
+        rule_set: Likewise.
         deliveries: One per destination; only filled where one instance is asked for.
     """
 
@@ -151,6 +157,8 @@ class InstanceRecord:
     called_ae: str
     received_at: float
     store: bool
+    actions: Mapping[str, int] = field(default_factory=dict)
+    rule_set: str = ""
     deliveries: tuple[DeliveryRecord, ...] = ()
 
 
@@ -216,3 +224,50 @@ class QueueLine:
     oldest_at: float
     next_attempt_at: float
     last_outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """What the digest of a plan stands for.
+
+    Attributes:
+        base: `basic`, `none` or `nothing`.
+        edition: Of PS3.15 Table E.1-1.
+        options: Words of PS3.15 E.3.
+        release: The version of this software that compiled it.
+    """
+
+    digest: str
+    profile: str
+    base: str
+    edition: str
+    options: tuple[str, ...]
+    release: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyShare:
+    """The instances of one study that have all of this in common; times as above.
+
+    Attributes:
+        actions: Of each of them, not of all together.
+    """
+
+    study_instance_uid: str
+    profile: str
+    rule_set: str
+    calling_ae: str
+    actions: Mapping[str, int]
+    instances: int
+    first_at: float
+    last_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StudyDelivery:
+    """How many instances of one study are in one state at one destination."""
+
+    study_instance_uid: str
+    destination: str
+    state: DeliveryState
+    instances: int

@@ -40,11 +40,14 @@ from scp.instance import (
     DueDelivery,
     InstanceRecord,
     QueueLine,
+    RuleSet,
     StoredFile,
+    StudyDelivery,
+    StudyShare,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from scp.instance import NewInstance
@@ -418,6 +421,37 @@ class Journal:
         """What each destination is owed, had, or failed to get: one line per state."""
         return [self._queue_line(row) for row in self._rows(sql.COUNTS)]
 
+    def studies(self, study_instance_uid: str | None = None) -> list[StudyShare]:
+        """What was done to each study, or to one: one row for what is equal; oldest first."""
+        return [_study_share(row) for row in self._rows(_of_study(sql.STUDIES, study_instance_uid))]
+
+    def study_deliveries(self, study_instance_uid: str | None = None) -> list[StudyDelivery]:
+        """How the deliveries of each study stand, or of one."""
+        return [
+            StudyDelivery(
+                row.study_instance_uid, row.destination, DeliveryState(row.state), row.instances
+            )
+            for row in self._rows(_of_study(sql.OUTCOMES, study_instance_uid))
+        ]
+
+    def rule_sets(self) -> dict[str, RuleSet]:
+        """What the digests stand for that were ever noted."""
+        return {row.digest: _rule_set(row) for row in self._rows(sa.select(sql.rule_sets))}
+
+    def note_rule_sets(self, rule_sets: Iterable[RuleSet]) -> None:
+        """Note what digests stand for; what is known already is not written again.
+
+        Raises:
+            OutOfSpace: The disk is full.
+            JournalError: It could not be committed.
+        """
+        known = self.rule_sets()
+        new = [rule_set for rule_set in rule_sets if rule_set.digest not in known]
+        if not new:
+            return
+        values = [_rule_set_values(rule_set, self._wall()) for rule_set in new]
+        self._write(lambda writer: writer.core.execute(sql.NOTE_RULE_SET, values), durable=True)
+
     def retry(self, *, destination: str | None = None, instance_id: int | None = None) -> int:
         """Make failed and held deliveries due at once; how many there were.
 
@@ -636,11 +670,14 @@ def _make_private(path: Path) -> None:
 
 
 def _prepare(writer: _Writer) -> None:
-    """Create the schema in an empty database; refuse one that is not ours to write."""
+    """Bring the schema into being or up to date; refuse a database that is not ours to write."""
     raw = writer.raw
-    found = raw.execute("PRAGMA user_version").fetchone()[0]
-    tables = raw.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    found = _version(raw)
     if found == sql.SCHEMA_VERSION:
+        return
+    tables = raw.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if found in sql.UPGRADES:
+        _upgrade(raw)
         return
     if found or tables:
         raise JournalError(_version_sentence(found))
@@ -651,7 +688,32 @@ def _prepare(writer: _Writer) -> None:
     raw.execute("COMMIT")
 
 
+def _upgrade(raw: sqlite3.Connection) -> None:
+    """Run every upgrade there is in one transaction: after a crash the old schema stands."""
+    raw.execute("BEGIN IMMEDIATE")
+    try:
+        # Read again: another process may have done it while this one waited for its turn.
+        for version in range(_version(raw), sql.SCHEMA_VERSION):
+            for statement in sql.UPGRADES[version]:
+                raw.execute(statement)
+        raw.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
+        raw.execute("COMMIT")
+    except BaseException:
+        if raw.in_transaction:
+            raw.execute("ROLLBACK")
+        raise
+
+
+def _version(raw: sqlite3.Connection) -> int:
+    return int(raw.execute("PRAGMA user_version").fetchone()[0])
+
+
 def _version_sentence(found: int) -> str:
+    if found in sql.UPGRADES:
+        return (
+            f"the journal was written by an earlier version of the node (schema {found}): "
+            "start the node once, which brings it up to date"
+        )
     if found > sql.SCHEMA_VERSION:
         return (
             f"the journal was written by a newer version of the node "
@@ -682,6 +744,8 @@ def _instance_values(new: NewInstance, now: float) -> dict[str, Any]:
         "called_ae": new.called_ae,
         "received_at": now,
         "store": int(new.store),
+        "actions": json.dumps(dict(new.actions), sort_keys=True, separators=(",", ":")),
+        "rule_set": new.rule_set,
     }
 
 
@@ -727,6 +791,7 @@ def _due(row: sa.Row[Any]) -> DueDelivery:
 def _instance(row: sa.Row[Any]) -> InstanceRecord:
     values = dict(row._mapping)  # noqa: SLF001 - the public name of it in SQLAlchemy
     values["tags"] = json.loads(values["tags"])
+    values["actions"] = json.loads(values["actions"])
     return InstanceRecord(**values)
 
 
@@ -734,6 +799,28 @@ def _delivery(row: sa.Row[Any]) -> DeliveryRecord:
     values = dict(row._mapping)  # noqa: SLF001 - as above
     values["state"] = DeliveryState(values["state"])
     return DeliveryRecord(**values)
+
+
+def _of_study(statement: sa.Select[Any], uid: str | None) -> sa.Select[Any]:
+    """The statement for one study, or for all."""
+    return statement if uid is None else statement.where(sql.instances.c.study_instance_uid == uid)
+
+
+def _study_share(row: sa.Row[Any]) -> StudyShare:
+    values = dict(row._mapping)  # noqa: SLF001 - as above
+    values["actions"] = json.loads(values["actions"])
+    return StudyShare(**values)
+
+
+def _rule_set(row: sa.Row[Any]) -> RuleSet:
+    options = tuple(json.loads(row.options))
+    return RuleSet(row.digest, row.profile, row.base, row.edition, options, row.release)
+
+
+def _rule_set_values(rule_set: RuleSet, now: float) -> Mapping[str, Any]:
+    values = {name: getattr(rule_set, name) for name in ("digest", "profile", "base", "edition")}
+    options = json.dumps(rule_set.options)
+    return {**values, "options": options, "release": rule_set.release, "noted_at": now}
 
 
 def _conditions(which: InstanceFilter) -> list[sa.ColumnElement[bool]]:

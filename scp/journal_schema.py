@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """PRAGMA user_version of a journal that this code writes."""
 SWEEP_FILES: Final = 256
 """Files let go in one transaction."""
@@ -49,6 +49,10 @@ instances: Final = sa.Table(
     sa.Column("called_ae", sa.Text, nullable=False),
     sa.Column("received_at", sa.Float, nullable=False),
     sa.Column("store", sa.Boolean, nullable=False),
+    # Since schema 2. Their defaults are for rows of before, and for a node of before that still
+    # writes while this one has brought the schema up to date.
+    sa.Column("actions", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("rule_set", sa.Text, nullable=False, server_default=""),
 )
 # A swept instance keeps its row without a file name, so that a late resend is recognised.
 sa.Index(
@@ -95,6 +99,30 @@ destinations: Final = sa.Table(
     sa.Column("last_outcome", sa.Text, nullable=False),
     sa.Column("changed_at", sa.Float, nullable=False),
 )
+
+# What a digest stands for, so that an instance can say years later what was done to it.
+rule_sets: Final = sa.Table(
+    "rule_sets",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("profile", sa.Text, nullable=False),
+    sa.Column("base", sa.Text, nullable=False),
+    sa.Column("edition", sa.Text, nullable=False),
+    sa.Column("options", sa.Text, nullable=False),
+    sa.Column("release", sa.Text, nullable=False),
+    sa.Column("noted_at", sa.Float, nullable=False),
+)
+
+UPGRADES: Final = {
+    1: (
+        "ALTER TABLE instances ADD COLUMN actions TEXT DEFAULT '{}' NOT NULL",
+        "ALTER TABLE instances ADD COLUMN rule_set TEXT DEFAULT '' NOT NULL",
+        "CREATE TABLE rule_sets (digest TEXT NOT NULL PRIMARY KEY, profile TEXT NOT NULL, "
+        "base TEXT NOT NULL, edition TEXT NOT NULL, options TEXT NOT NULL, "
+        "release TEXT NOT NULL, noted_at FLOAT NOT NULL)",
+    ),
+}
+"""What brings a journal of one version to the next; written once, never changed after."""
 
 # ---------------------------------------------------------------------------- statements
 
@@ -294,3 +322,35 @@ LAST_OUTCOME = (
     .order_by(deliveries.c.changed_at.desc())
     .limit(1)
 )
+STUDIES = (
+    sa.select(
+        instances.c.study_instance_uid,
+        instances.c.profile,
+        instances.c.rule_set,
+        instances.c.calling_ae,
+        instances.c.actions,
+        sa.func.count().label("instances"),
+        sa.func.min(instances.c.received_at).label("first_at"),
+        sa.func.max(instances.c.received_at).label("last_at"),
+    )
+    .group_by(
+        instances.c.study_instance_uid,
+        instances.c.profile,
+        instances.c.rule_set,
+        instances.c.calling_ae,
+        instances.c.actions,
+    )
+    .order_by(sa.func.min(instances.c.id))
+)
+OUTCOMES = (
+    sa.select(
+        instances.c.study_instance_uid,
+        deliveries.c.destination,
+        deliveries.c.state,
+        sa.func.count().label("instances"),
+    )
+    .join(instances, instances.c.id == deliveries.c.instance_id)
+    .group_by(instances.c.study_instance_uid, deliveries.c.destination, deliveries.c.state)
+    .order_by(deliveries.c.destination, deliveries.c.state)
+)
+NOTE_RULE_SET = sqlite.insert(rule_sets).on_conflict_do_nothing(index_elements=["digest"])

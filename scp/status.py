@@ -42,6 +42,9 @@ class Answer(Enum):
     UNREADABLE = (0xC103, "The dataset cannot be read, or lacks its UIDs")
     TOO_COMPLEX = (0xC104, "The dataset has too many elements or levels")
     CONFLICT = (0xC105, "Other content is stored under this SOP Instance UID")
+    BURNED_IN = (0xC106, "Burned-in text is possible, and no rule says where")
+    NOT_BLANKED = (0xC107, "Regions of the pixels must be blanked, and cannot be")
+    NOT_LISTED = (0xC108, "A list of this node has no entry for the instance")
 
     @property
     def status(self) -> int:
@@ -73,6 +76,10 @@ BY_REASON: Final[Mapping[Reason, Answer]] = MappingProxyType(
         Reason.TOO_MANY_ELEMENTS: Answer.TOO_COMPLEX,
         Reason.TOO_LARGE: Answer.TOO_LARGE,
         Reason.OPERATOR: Answer.NOT_DEIDENTIFIED,
+        Reason.BURNED_IN: Answer.BURNED_IN,
+        Reason.PIXELS_UNREADABLE: Answer.NOT_BLANKED,
+        Reason.PIXELS_TOO_LARGE: Answer.TOO_LARGE,
+        Reason.NOT_IN_LOOKUP: Answer.NOT_LISTED,
     }
 )
 """Why the rules do not let an instance through, and what its sender is told."""
