@@ -152,7 +152,8 @@ class Body:
         blanker = None
         if blanks:
             blanker = Blanker(geometry(rewriting.root.lookup), rewriting.decision)
-        self._pixels = PixelData(actions, implicit=implicit, blanker=blanker)
+        bars = rewriting.decision.bars_pixels
+        self._pixels = PixelData(actions, implicit=implicit, blanker=blanker, bars_pixels=bars)
         return list(_joined(rewriting.header(_BLANKED if blanks else {})))
 
     def _hold(self, buffers: list[Buffer]) -> list[Buffer]:

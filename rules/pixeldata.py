@@ -22,7 +22,8 @@ from rules.elements import (
     read_header,
 )
 from rules.errors import DeidentificationError, Reason
-from rules.operators import REMOVE
+from rules.fitting import LEGAL
+from rules.operators import KEEP_FITTING, REMOVE
 
 if TYPE_CHECKING:
     from rules.blanking import Blanker
@@ -142,7 +143,7 @@ class PixelData:
         if tag <= self.last_tag:
             raise DeidentificationError(Reason.UNREADABLE, tag)
         self.last_tag = tag
-        self._dropping = tag == _GROUP_LENGTH or self._actions[tag] is REMOVE
+        self._dropping = tag == _GROUP_LENGTH or self._goes(tag, vr)
         self._blanking = tag in PIXEL_TAGS and not self._dropping and self._judged(tag, length)
         if length != UNDEFINED:
             self._left = length
@@ -150,6 +151,11 @@ class PixelData:
             self._in_fragments = True
         else:
             raise DeidentificationError(Reason.UNREADABLE, tag)
+
+    def _goes(self, tag: int, vr: bytes) -> bool:
+        """Whether an element is removed: by the plan, or for being no value of its tag."""
+        action = self._actions[tag]
+        return action is REMOVE or (action is KEEP_FITTING and vr not in LEGAL[tag])
 
     def _judged(self, tag: int, length: int) -> bool:
         """Whether these pixels are to be blanked.

@@ -75,7 +75,10 @@ class Output:
 
 
 def profile(base: str = "basic", **rules: object) -> Profile:
-    """A profile of this base; private elements go where a base removes them."""
+    """A profile of this base, with pixels left to themselves.
+
+    Private elements go where a base removes them.
+    """
     settings = {
         "name": PROFILE,
         "mark": Mark("test.yaml", 1, 1),
@@ -86,6 +89,7 @@ def profile(base: str = "basic", **rules: object) -> Profile:
         "remove": (),
         "replace": (),
         "private": "keep" if base == "none" else "remove",
+        "burned_in": dict.fromkeys(KINDS, "keep"),
         "reject": (),
     }
     return Profile(**{**settings, **rules})
@@ -102,8 +106,7 @@ def named_plan(name: str):
     """The plan of one of `OPTIONS_OF`, but with pixels left to themselves."""
     options = OPTIONS_OF[name]
     private = "safe" if "retain-safe-private" in options else "remove"
-    kept = dict.fromkeys(KINDS, "keep")
-    return compile_plan(profile(options=options, private=private, burned_in=kept))
+    return compile_plan(profile(options=options, private=private))
 
 
 @cache

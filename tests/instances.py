@@ -260,12 +260,14 @@ class _CanaryDataset:
         action = self._action.get(tag, "K")
         if vr == "SQ":
             return self._sequence(tag, stays=action in "KU")
-        return self._leaf(tag, vr.split(" or ", maxsplit=1)[0], stays=action == "K")
+        return self._leaf(tag, vr, stays=action == "K")
 
     def _leaf(self, tag: int, vr: str, *, stays: bool) -> El:
-        stated = self._stated_vr or vr
-        if stated != vr and not reference.fits(vr, b"CANARY00000000QX") and vr != "UI":
-            stays = False  # what is stated as something else is kept if it could be right
+        choices = vr.split(" or ")
+        stated = self._stated_vr or choices[0]
+        if stays and stated not in choices and vr != "UI":
+            # What is stated as something else is kept if it could be what it should be.
+            stays = any(reference.fits(one, b"CANARY00000000QX") for one in choices)
         if vr == "UI":
             two = [self.words.word(stays=stays, uid=True) for _ in range(2)]
             return El(tag, stated, two[0] + b"\\" + two[1] + b"\0")

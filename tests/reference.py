@@ -388,7 +388,8 @@ def is_as_it_should_be(element: DataElement | RawDataElement) -> bool:
     if stated in allowed:
         return True
     value = element.value if isinstance(element, RawDataElement) else _encoded(element)
-    return any(fits(vr, value or b"") for vr in allowed)
+    possible = [vr for vr in allowed if vr in FORMS or stated not in FORMS and stated != "PN"]
+    return any(fits(vr, value or b"") for vr in possible)
 
 
 FORMS = {
@@ -406,6 +407,7 @@ FORMS = {
     "UR": rb"[!-~]*",
     "UT": rb"[^\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]*",
 }
+READS_AS_TEXT = re.compile(rb"[A-Za-z0-9^.-]{5}")  # no number, where a number should be
 ONE_VALUE = {"LT", "ST", "UT", "UR"}
 MOST_BYTES = {"DS": 16, "IS": 12, "UI": 64, "LT": 10240, "ST": 1024}
 
@@ -415,7 +417,8 @@ def fits(vr: str, value: bytes) -> bool:
     if not value or vr in {"OB", "UN"}:
         return vr != "SQ"
     if vr not in FORMS:
-        return vr != "SQ" and len(value) % UNIT_BYTES[vr] == 0
+        is_text = vr[0] != "O" and READS_AS_TEXT.search(value)
+        return vr != "SQ" and len(value) % UNIT_BYTES[vr] == 0 and not is_text
     padded = value.rstrip(b" \0") if vr == "UI" else value.rstrip(b" ")
     values = [padded] if vr in ONE_VALUE else padded.split(b"\\")
     return all(_is_one(vr, one) for one in values)
@@ -587,15 +590,15 @@ def _flat_element(dataset: Dataset, tag: BaseTag) -> Leaf | Branch:
 
 
 def _encoded(element: DataElement | RawDataElement) -> bytes:
-    """The value as encoded.
+    """The value as encoded in little endian.
 
     While reading, pydicom may have decoded two elements that it needs itself: Specific
     Character Set and Pixel Representation. They are encoded again, in little endian.
     """
     if isinstance(element, RawDataElement):
         value = element.value or b""
-        turned = element.tag == PIXEL_REPRESENTATION and not element.is_little_endian
-        return swapped(value, "US") if turned else value
+        vr = "US" if element.tag == PIXEL_REPRESENTATION else element.VR or "UN"
+        return value if element.is_little_endian else swapped(value, vr)
     values = [element.value] if isinstance(element.value, str | int) else element.value or []
     if element.tag == PIXEL_REPRESENTATION:
         return b"".join(struct.pack("<H", number) for number in values)

@@ -13,7 +13,7 @@ CONFIG = """
 version: 1
 node: {{ae_title: ANONODE, listen: "127.0.0.1:0"}}
 profiles:
-  research: {{Base: basic, Replace: {{PatientName: ANON}}}}
+  research: {{Base: basic, BurnedIn: keep, Replace: {{PatientName: ANON}}}}
 destinations:
   archive: {{ae_title: ARCHIVE, host: 127.0.0.1, port: {port}, retry_base_s: 1, retry_cap_s: 1}}
 routes:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
+from rules import compile_plan
 from rules.conditions import Absent, Condition, Equals
 from rules.errors import DeidentificationError, InstanceRefused, Mark, Reason
 from rules.regions import (
@@ -21,6 +22,7 @@ from rules.regions import (
     decide,
     geometry,
 )
+from tests import driving, encoded, instances
 
 MARK = Mark("f", 1, 1)
 REFUSE_ALL = PixelPolicy(burned_in=dict.fromkeys(KINDS, "refuse"))
@@ -316,3 +318,15 @@ def test_a_condition_may_ask_for_what_is_absent():
     )
 
     assert decided(policy, {SOP_CLASS: CT}).blanks
+
+
+def test_pixels_without_a_size_are_refused_where_somebody_would_have_looked():
+    """Nobody can look for text in an image that does not say how large it is."""
+    plan = compile_plan(driving.profile(burned_in=dict.fromkeys(KINDS, "refuse")))
+    sizeless = [el for el in instances.small_ct() if el.tag not in {0x00280010, 0x00280011}]
+    dataset = instances.dataset(sizeless, encoded.EXPLICIT)
+
+    assert [el for el in sizeless if el.tag == instances.PIXEL_DATA]
+    with pytest.raises(DeidentificationError) as refused:
+        driving.engine(dataset, encoded.EXPLICIT, plan=plan)
+    assert refused.value.reason is Reason.PIXELS_UNREADABLE
