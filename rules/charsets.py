@@ -20,19 +20,20 @@ _PADDING = " \0"
 logging.getLogger("pydicom").disabled = True
 
 
-def decoded(value: bytes, charsets: str) -> str:
+def decoded(value: bytes, charsets: str, delimiters: set[int] = _DELIMITERS) -> str:
     """The text of a value without padding.
 
     Args:
         value: Encoded, of a VR that Specific Character Set applies to.
         charsets: The value of Specific Character Set, its terms separated by a backslash;
             empty for the default repertoire.
+        delimiters: The bytes behind which the first character set holds again.
     """
     if value.isascii() and b"\x1b" not in value:
         return value.decode("ascii").strip(_PADDING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return decode_bytes(value, _encodings(charsets), _DELIMITERS).strip(_PADDING)
+        return decode_bytes(value, _encodings(charsets), delimiters).strip(_PADDING)
 
 
 def _encodings(charsets: str) -> list[str]:

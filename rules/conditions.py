@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rules.errors import Mark
 
@@ -201,6 +201,19 @@ class Pattern:
         """Whether the pattern describes any part of a text."""
         return self._automaton.search(text)
 
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Start and end of every part that the pattern describes, none of them empty.
+
+        Leftmost first, and of those that begin there the longest; a question mark behind a
+        repetition changes nothing. They do not overlap.
+
+        Raises:
+            ValueError: the text has more than 16384 characters.
+        """
+        if len(text) > MAX_SUBJECT_CHARACTERS:
+            raise ValueError(f"a text has more than {MAX_SUBJECT_CHARACTERS} characters")
+        return self._automaton.spans(text)
+
 
 class _Automaton:
     """Runs a program over a text, all ways at once.
@@ -210,7 +223,10 @@ class _Automaton:
     may share it, for at worst the same is worked out twice.
     """
 
-    __slots__ = ("_accepted", "_closures", "_end", "_program", "_settled", "_steps", "_takers")
+    __slots__ = (
+        *("_accepted", "_closures", "_end", "_pairs", "_program", "_settled", "_steps"),
+        "_takers",
+    )
 
     def __init__(self, program: _Program) -> None:
         self._program = program
@@ -221,6 +237,7 @@ class _Automaton:
                 self._takers[one.accepts] = self._takers.get(one.accepts, 0) | 1 << place
         self._settled = self._end | sum(self._takers.values())
         self._closures: dict[tuple[int, str, str], int] = {}
+        self._pairs: dict[tuple[str, str], list[tuple[int, int]]] = {}
         self._accepted: dict[str, int] = {}
         self._steps: dict[tuple[_State, str], _State] = {}
 
@@ -231,6 +248,58 @@ class _Automaton:
             if state is _MATCHED:
                 return True
         return self._step(state, "") is _MATCHED
+
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """See Pattern; the text is read once backwards and once forwards."""
+        kinds = [_EDGE, *map(_kind, text), _EDGE]
+        alive = self._alive(text, kinds)
+        position = 0
+        while position < len(text):
+            waiting = self._closure(0, kinds[position], kinds[position + 1]) & alive[position]
+            start, end = position, position + 1
+            # What waits here ends somewhere behind, so this never reads too far.
+            while waiting:
+                position += 1
+                reached = self._behind(waiting, kinds[position], kinds[position + 1])
+                end = position if reached & self._end else end
+                waiting = reached & alive[position]
+            if position > start:
+                yield start, end
+            position = end
+
+    def _alive(self, text: str, kinds: list[str]) -> list[int]:
+        """At each position the places that take its character and reach the end from there."""
+        alive = [0] * (len(text) + 1)
+        known: dict[tuple[int, str, str], int] = {}
+        for position in range(len(text) - 1, -1, -1):
+            goal, behind = alive[position + 1] | self._end, kinds[position + 2]
+            key = goal, text[position], behind
+            if key not in known:
+                known[key] = self._reaching(*key)
+            alive[position] = known[key]
+        return alive
+
+    def _reaching(self, goal: int, character: str, behind: str) -> int:
+        """The places that take a character and are then at one of those in `goal`."""
+        pairs = self._moves(_kind(character), behind)
+        return self._takers_of(character) & sum(bit for bit, after in pairs if after & goal)
+
+    def _behind(self, places: int, before: str, behind: str) -> int:
+        """The settled places behind a character that all of `places` take."""
+        reached = 0
+        for bit, after in self._moves(before, behind):
+            if bit & places:
+                reached |= after
+        return reached
+
+    def _moves(self, before: str, behind: str) -> list[tuple[int, int]]:
+        """Each place that takes a character, and the settled places behind it."""
+        known = self._pairs.get((before, behind))
+        if known is None:
+            places = [place for place, one in enumerate(self._program) if isinstance(one, _Char)]
+            known = [(1 << place, self._closure(place + 1, before, behind)) for place in places]
+            self._pairs[before, behind] = known
+        return known
 
     def _step(self, state: _State, character: str) -> _State:
         """The state behind one more character; empty is the end of the text."""

@@ -13,6 +13,7 @@ from base64 import b32encode
 
 KEY_BYTES = 32
 _IDENTIFIER_BYTES = 10  # 16 characters of base 32: they fit an SH, the narrowest identifier
+_MOST_CHARACTERS = 102  # of two digests
 
 
 class Pseudonyms:
@@ -55,6 +56,39 @@ class Pseudonyms:
         number = number & ~(0xF << 76) | 8 << 76
         number = number & ~(0x3 << 62) | 2 << 62
         return f"2.25.{number}"
+
+    def characters(self, scope: str, original: str, count: int) -> str:
+        """`count` characters of A-Z and 2-7, at most 102; fewer are the beginning of more.
+
+        Args:
+            scope: Who shares it.
+            original: One value, without surrounding padding.
+            count: How many characters; each holds five bits.
+        """
+        digest = self._digest("hash", scope, original) + self._digest("hash 2", scope, original)
+        return b32encode(digest).decode()[: min(count, _MOST_CHARACTERS)]
+
+    def offset(self, unit: str, scope: str, original: str, least: int, greatest: int) -> int:
+        """A whole number from `least` to `greatest`, both included, each as likely; never zero.
+
+        Args:
+            unit: What is counted; offsets in two units say nothing of each other.
+            scope: Who shares it.
+            original: Whose offset it is.
+            least: The least one.
+            greatest: The greatest one.
+
+        Raises:
+            ValueError: only zero, or nothing, lies between the two.
+        """
+        has_zero = least <= 0 <= greatest
+        choices = greatest - least + 1 - has_zero
+        if choices < 1:
+            raise ValueError("an offset needs a number other than zero to be")
+        # 256 bits over a few thousand choices: no choice is likelier by more than 2 ** -200.
+        digest = self._digest(f"offset in {unit}", scope, original)
+        number = least + int.from_bytes(digest) % choices
+        return number + 1 if has_zero and number >= 0 else number
 
     def _digest(self, purpose: str, scope: str, original: str) -> bytes:
         prefix = self._prefixes.get((purpose, scope))

@@ -108,7 +108,7 @@ class Rewriting:
         self._judge()
         self.plan = self.root.plan = terms.plan.of_class(self.root.original(_SOP_CLASS))
         self.decision = self._decision()
-        self._charsets = self._received_charsets()
+        self._received = self._charsets = self._received_charsets()
         self._is_widened = False
         self._walk = Walk(self._context(), terms.depth, terms.elements)
 
@@ -133,7 +133,10 @@ class Rewriting:
             return self._written(plan)
         except Unencodable:
             self._widen()
+        try:
             return self._written(plan)
+        except Unencodable:  # half of a surrogate pair: no character, and nothing holds it
+            raise DeidentificationError(Reason.OPERATOR) from None
 
     def tail(self, data: bytes, last_tag: int) -> list[bytes]:
         """Root elements behind group 7FE0, rewritten.
@@ -146,10 +149,10 @@ class Rewriting:
             InstanceRefused, DeidentificationError: an operator says so.
         """
         self._walk.last_tag = max(self._walk.last_tag, last_tag)
-        implicit = self._terms.implicit
-        if self._is_widened:
-            data = widened(data, implicit=implicit, charsets=self._received_charsets())
+        implicit, charsets = self._terms.implicit, self._received
         try:
+            if self._is_widened:
+                data = widened(data, implicit=implicit, charsets=charsets, declare=False)
             return self._walk.root(data, self.plan, insert=False)
         except Irregular as found:
             raise DeidentificationError(Reason.UNREADABLE, found.tag) from None

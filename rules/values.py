@@ -164,7 +164,8 @@ def encode_text(vr: str, text: str, charsets: tuple[str, ...]) -> bytes:
         The value field, padded with a space to even length.
 
     Raises:
-        ValueError: the VR or the character sets cannot hold it; the text is not quoted.
+        Unencodable: the character sets cannot hold it.
+        ValueError: the VR cannot; the text is not quoted.
     """
     if text.startswith(DATA_PREFIX):
         return encode(vr, text)
@@ -429,7 +430,7 @@ def _encode_piece(piece: str, encodings: tuple[str, ...]) -> bytes:
     encoded = b"".join(_runs(piece, encodings))
     readable = tuple("iso8859" if name == "ascii" else name for name in encodings)
     if decode_bytes(encoded, readable, set()) != piece:
-        raise ValueError("the character set of the instance cannot hold the text")
+        raise Unencodable("the character set of the instance cannot hold the text")
     return encoded
 
 
@@ -465,7 +466,7 @@ def _encoding_for(character: str, encodings: tuple[str, ...], current: str) -> s
     for encoding in (current, *encodings):
         if encoding and _holds(character, encoding):
             return encoding
-    raise ValueError("the character set of the instance cannot hold the text")
+    raise Unencodable("the character set of the instance cannot hold the text")
 
 
 _SEVEN_BIT = ("iso2022_jp", "iso2022_jp_2")

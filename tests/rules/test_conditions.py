@@ -23,7 +23,7 @@ from rules.conditions import (
     parse_test,
 )
 from rules.errors import Mark
-from rules.schema import parse_profile
+from rules.language.schema import parse_profile
 
 MARK = Mark("f", 1, 1)
 MODALITY, DESCRIPTION = 0x00080060, 0x0008103E
@@ -191,3 +191,53 @@ def test_a_condition_on_a_number_reads_the_encoded_number():
     engine.feed(identity + rows)
     with pytest.raises(InstanceRefused):
         engine.finish()
+
+
+def described(source, flags, text, start, stop):
+    """Whether `re` sees the pattern describe exactly this part of the text."""
+    rest = f"(?=[\\s\\S]{{{len(text) - stop}}}\\Z)"
+    whole = f"(?:{source.replace('$', chr(92) + 'Z')}){rest}"
+    return re.compile(whole, flags).match(text, start) is not None
+
+
+def leftmost_longest(source, flags, text):
+    """What `Pattern.spans` promises, tried out part by part."""
+    start = 0
+    while start < len(text):
+        stops = range(len(text), start, -1)
+        stop = next((at for at in stops if described(source, flags, text, start, at)), None)
+        if stop is not None:
+            yield start, stop
+        start = stop or start + 1
+
+
+@given(PATTERNS, st.booleans(), st.text("abAB. 1éÉ\nkK\u212a", max_size=10))
+def test_the_parts_that_a_pattern_describes_are_found_leftmost_and_longest(
+    source, ignore_case, text
+):
+    """Each as long as it can be, none empty, none overlapping."""
+    flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
+
+    spans = list(Pattern(source, ignore_case=ignore_case).spans(text))
+
+    assert spans == list(leftmost_longest(source, flags, text))
+
+
+@pytest.mark.parametrize("source", [*SLOW_WITH_RE, "a|a.*b", "(a|b)*c|a"])
+@pytest.mark.parametrize("letters", ["a", "ab", "abc", "a" * 50 + "c"])
+def test_no_text_makes_the_search_for_all_parts_slow(source, letters, deadline_s):
+    """It is read once backwards and once forwards, however its parts could overlap."""
+    pattern = Pattern(source)
+    mixed = random.Random(1).choices(letters, k=MAX_SUBJECT_CHARACTERS)  # noqa: S311 - no secret
+    text = "".join(mixed)
+    begun = time.perf_counter()
+
+    list(pattern.spans(text))
+
+    assert time.perf_counter() - begun < deadline_s(3)
+
+
+def test_a_text_too_long_has_no_parts_to_be_found():
+    """It is an error, because nothing may pass unsearched."""
+    with pytest.raises(ValueError, match="more than 16384"):
+        Pattern("b").spans("a" * (MAX_SUBJECT_CHARACTERS + 1))
