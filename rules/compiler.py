@@ -253,7 +253,7 @@ class _Classes:
 
 
 def _actions(rules: Node, base: Base) -> Actions:
-    actions = Actions(_resolver(rules, base))
+    actions = Actions(_resolver(rules, base), rules.names)
     actions.update((tag, rule.for_tag(tag)) for tag, rule in rules.exact.items())
     actions.update((tag, DESCEND) for tag in rules.ways())
     return actions

@@ -96,6 +96,11 @@ class Node:
             children,
         )
 
+    def names(self, tag: int) -> bool:
+        """Whether a rule of this place is about a standard attribute, or about its items."""
+        named = tag in self.exact or tag in self.children
+        return named or any(rule.matches(tag) for rule in self.masks)
+
     def without_paths(self) -> Node:
         """The rules that hold at every depth."""
         return Node(self.exact, self.masks, self.private)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from rules.tables.confidentiality import Row
+    from rules.tables.structured_content import Row as ContentRow
 
 CLEAN_PIXEL_DATA = "clean-pixel-data"
 CLEAN_GRAPHICS = "clean-graphics"
@@ -70,8 +71,8 @@ class Choice:
     option: str = ""
 
 
-def action(row: Row, options: Collection[str]) -> Choice:
-    """What a row of the table asks for under some options."""
+def action(row: Row | ContentRow, options: Collection[str]) -> Choice:
+    """What a row of Table E.1-1 or E.3.4-1 asks for under some options."""
     said = [
         Choice(row.columns[option], option)
         for option in (*_DATES, *OPTIONS)

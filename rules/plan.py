@@ -27,11 +27,15 @@ _REMEMBERED = 1 << 14
 class Actions(dict[int, "Operator"]):
     """Tag of a standard attribute -> operator; a tag not seen before is resolved once."""
 
-    __slots__ = ("_resolve", "encoded")
+    __slots__ = ("_resolve", "encoded", "ruled")
 
-    def __init__(self, resolve: Callable[[int], Operator]) -> None:
+    def __init__(
+        self, resolve: Callable[[int], Operator], ruled: Callable[[int], bool] = lambda _: False
+    ) -> None:
         super().__init__()
         self._resolve = resolve
+        self.ruled = ruled
+        """Whether a rule of the profile itself names a tag."""
         self.encoded: dict[tuple[int, bytes, bool], tuple[bytes, bytes]] = {}
         """Elements whose result never differs, and their values; by tag, VR received, VR form."""
 
@@ -147,13 +151,28 @@ class Plan:
 
     def overridden(self, overrides: Mapping[int, tuple[str, Operator]]) -> Plan:
         """This plan with other operators for some root tags, inserted where they are absent."""
-        actions = Actions(self.actions.__getitem__)
+        actions = Actions(self.actions.__getitem__, self.actions.ruled)
         actions.update(self.actions)
         actions.update((tag, operator) for tag, (_, operator) in overrides.items())
         standing = [insert for insert in self.inserts if insert[0] not in overrides]
         new = [(tag, vr, operator) for tag, (vr, operator) in overrides.items()]
         inserts = tuple(sorted(standing + new, key=itemgetter(0)))
         return replace(self, actions=actions, inserts=inserts, nested=self.nested or self)
+
+    def changed(self, overrides: Mapping[int, Operator], choosers: Mapping[int, Chooser]) -> Plan:
+        """This plan with other operators where no rule of the profile speaks; inserts nothing.
+
+        Items below have the plans that they have anyway.
+
+        Args:
+            overrides: By tag of this level.
+            choosers: Of sequences of this level, beside those that stand.
+        """
+        ruled = self.actions.ruled
+        actions = Actions(self.actions.__getitem__, ruled)
+        actions.update({tag: one for tag, one in overrides.items() if not ruled(tag)})
+        both = {**self.choosers, **choosers}
+        return replace(self, actions=actions, choosers=both, nested=self.nested or self)
 
     def item(self, sequence: int, index: int) -> Plan:
         """The plan of one item of a sequence that stands at this level."""
