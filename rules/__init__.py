@@ -1,7 +1,8 @@
 """The rules of de-identification: pure, bytes in and bytes out.
 
-No socket, thread, clock or file but its own tables. `load_profiles` and `compile_plan` turn
-a profile into a plan, `Deidentifier` and `deidentify` apply it, `explain` says why.
+No socket, thread, clock or file but its own tables. `ready_made` and `parse_profile` give
+a profile, `compile_plan` turns it into a plan, `Deidentifier` and `deidentify` apply that,
+`explain` says why.
 """
 
 from rules.compiler import compile_plan
@@ -15,12 +16,14 @@ from rules.errors import (
     Reason,
     RulesError,
 )
+from rules.language.schema import READY_MADE, parse_profile, ready_made
 from rules.plan import Line, Plan, explain
 from rules.pseudonyms import Pseudonyms
 from rules.report import Report
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "READY_MADE",
     "DeidentificationError",
     "Deidentifier",
     "DocumentError",
@@ -37,4 +40,6 @@ __all__ = [
     "compile_plan",
     "deidentify",
     "explain",
+    "parse_profile",
+    "ready_made",
 ]

@@ -20,28 +20,22 @@ from pydantic import Field
 
 from rules import values
 from rules.compiler import compile_plan
-from rules.document import compose, quoted
 from rules.errors import DocumentError, Mark, Problem
-from rules.schema import (
-    READY_MADE,
-    Problems,
-    Profile,
-    Shape,
-    name_problem,
-    parse_switch,
-    read_profile,
-    ready_made,
-    shaped,
-)
+from rules.language.document import compose, quoted
+from rules.language.schema import READY_MADE, read_profile, ready_made
+from rules.language.shapes import Problems, Shape, name_problem, parse_switch, shaped
+from rules.profile import BASES
 from rules.selectors import nearest
+from scp.lookups import LookupFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from ipaddress import IPv4Address
     from pathlib import Path
 
-    from rules.document import Document
-    from rules.document import Path as Place
+    from rules.language.document import Document
+    from rules.language.document import Path as Place
+    from rules.profile import Profile
 
 Network = IPv4Network | IPv6Network
 T = TypeVar("T")
@@ -172,7 +166,7 @@ class Config:
     Attributes:
         file: Its name, as messages show it.
         digest: SHA-256 of its text, in hexadecimal.
-        profiles: Those of the file, then the ready-made ones.
+        profiles: Those of the file, then the ready-made ones whose names it leaves free.
         routes: In the order of the file; the first that fits is taken.
     """
 
@@ -319,6 +313,7 @@ class _Reading:
         self._problems = problems
         self._folder = folder
         self._data = data
+        self._lookups = LookupFiles(folder)
 
     def config(self, digest: str) -> Config:
         shape = shaped(_FileShape, self._document, (), self._problems) or _FileShape(version="1")
@@ -376,11 +371,11 @@ class _Reading:
 
     def _profile(self, name: str) -> Profile:
         place: Place = ("profiles", name)
-        if name in READY_MADE:
+        if name in BASES:
             said = f"the profile {name} is ready-made: choose another name"
             self._problems.add(self._document.key_mark(place), said)
         found = Problems()
-        profile = read_profile(self._document, place, name, found)
+        profile = read_profile(self._document, place, name, found, self._lookups.read)
         self._adopt(found.all() or _problems_of_plan(profile))
         return profile
 

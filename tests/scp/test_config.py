@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.errors import DocumentError
-from rules.schema import READY_MADE
+from rules.language.schema import READY_MADE
+from rules.profile import BASES, CapAge, Hash, Pseudonym, ShiftDate
 from scp.config import (
     Config,
     Destination,
@@ -190,6 +191,37 @@ def test_a_route_is_read():
 def test_ready_made_profiles_stand_beside_those_of_the_file():
     """A route, `preview` and `deidentify` may name them."""
     assert set(routed("{from: CT1, profile: research}").profiles) == {"research", *READY_MADE}
+
+
+def test_a_profile_of_the_file_wins_over_a_ready_made_one_of_its_name():
+    """A name that ships later must not change what a file means."""
+    read = config(
+        "version: 1\nprofiles: {teaching: {Base: nothing}}\n"
+        "routes: [{from: CT1, profile: teaching}]"
+    )
+
+    assert read.profiles["teaching"].base == "nothing"
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_the_names_of_the_bases_are_taken(name):
+    """What says basic is basic."""
+    (found,) = problems_of(
+        config, f"version: 1\nprofiles: {{{name}: {{}}}}\nroutes: [{{from: A, profile: {name}}}]"
+    )
+
+    assert found == f"f:2:12: the profile {name} is ready-made: choose another name"
+
+
+def test_the_example_that_ships_shows_what_a_profile_can_say():
+    """Options, functions, private attributes and pixels, each with a word about it."""
+    shipped = load_config(SHIPPED).profiles["project-a"]
+
+    assert shipped.options
+    assert shipped.private == "safe"
+    assert shipped.descriptors.allow
+    assert len(shipped.pixels) == 2
+    assert {type(rule.value) for rule in shipped.replace} > {Hash, ShiftDate, CapAge, Pseudonym}
 
 
 def test_what_nobody_uses_is_no_mistake():
