@@ -1,9 +1,9 @@
 """Bytes in flight, bounded over all associations.
 
-A de-identifier holds the header of its instance, or all of one that must be repaired or turned
-round. What it holds is reserved here first. While the budget is spent nothing is read from the
-sender's socket, which TCP turns into back pressure; a sender that has waited long enough is
-told that there is no room.
+A de-identifier holds the header of its instance, all of one that must be repaired or turned
+round, and encapsulated pixel data that must be blanked. What it holds is reserved here first.
+While the budget is spent nothing is read from the sender's socket, which TCP turns into back
+pressure; a sender that has waited long enough is told that there is no room.
 """
 
 from __future__ import annotations

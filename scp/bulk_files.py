@@ -1,7 +1,9 @@
 """De-identifies a folder into another: the rules of a profile, without a network.
 
 A result is named by its new UIDs, so that no name of the originals survives. It is written
-beside its final name and renamed when whole; what is refused leaves nothing.
+beside its final name and renamed when whole; what is refused leaves nothing. Compressed pixels
+that must be blanked are decoded apart, as on the network: each process of the pool has one
+process for that, once it needs it.
 """
 
 from __future__ import annotations
@@ -10,12 +12,14 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING
 
 from rules import Deidentifier, Plan, Pseudonyms, RulesError, compile_plan
 from scp import logs
 from scp.errors import ScpError
 from scp.part10 import open_part10
+from scp.pixel_worker import PixelWorker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,6 +66,7 @@ class _Work:
     plan: Plan
     pseudonyms: Pseudonyms
     target: Path
+    pixels: PixelWorker
 
 
 _work: list[_Work] = []
@@ -70,7 +75,9 @@ _work: list[_Work] = []
 
 def _begin(profile: Profile, key: bytes, target: Path) -> None:
     logs.configure(level="error")
-    _work[:] = [_Work(compile_plan(profile), Pseudonyms(key), target)]
+    pixels = PixelWorker(processes=1)
+    Finalize(None, pixels.close, exitpriority=0)
+    _work[:] = [_Work(compile_plan(profile), Pseudonyms(key), target, pixels)]
 
 
 def _deidentify_one(source: Path) -> Done:
@@ -89,7 +96,7 @@ def _deidentify_one(source: Path) -> Done:
 
 def _written(source: Path, draft: Path, work: _Work) -> Path:
     file = open_part10(source)
-    engine = Deidentifier(work.plan, work.pseudonyms, file.transfer_syntax_uid)
+    engine = Deidentifier(work.plan, work.pseudonyms, file.transfer_syntax_uid, blank=work.pixels)
     with draft.open("wb") as out:
         for chunk in file.chunks():
             out.writelines(engine.feed(chunk))

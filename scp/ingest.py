@@ -201,6 +201,8 @@ class Reception:
             destinations=tuple(dict.fromkeys(self._route.forward)),
             store=self._route.store,
             tags=report.tags,
+            actions=report.actions,
+            rule_set=report.rule_set,
         )
 
     def _settle(self, added: Added) -> None:

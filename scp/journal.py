@@ -423,7 +423,9 @@ class Journal:
 
     def studies(self, study_instance_uid: str | None = None) -> list[StudyShare]:
         """What was done to each study, or to one: one row for what is equal; oldest first."""
-        return [_study_share(row) for row in self._rows(_of_study(sql.STUDIES, study_instance_uid))]
+        return [
+            _study_share(row) for row in self._rows(_of_study(sql.STUDIES, study_instance_uid))
+        ]
 
     def study_deliveries(self, study_instance_uid: str | None = None) -> list[StudyDelivery]:
         """How the deliveries of each study stand, or of one."""

@@ -1,15 +1,16 @@
 """The node: builds everything, starts it in order, stops it in order.
 
-Start: profiles compiled -> spool and journal recovered -> address bound -> forwarder ->
-listener. Nothing listens before what an earlier life left behind is in order.
-Stop: listener drained -> forwarder finishes the instance it is sending -> journal closed. What
-was acknowledged is on disk at every moment of this, so stopping late or not at all loses
-nothing.
+Start: profiles compiled -> spool and journal recovered -> address bound -> rule sets noted ->
+forwarder -> listener. Nothing listens before what an earlier life left behind is in order.
+Stop: listener drained -> pixel processes ended -> forwarder finishes the instance it is sending
+-> journal closed. What was acknowledged is on disk at every moment of this, so stopping late or
+not at all loses nothing.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -21,9 +22,11 @@ from scp.config import RouteMiss
 from scp.errors import ScpError
 from scp.forwarder import Forwarder, Policy
 from scp.ingest import Ingest
+from scp.instance import RuleSet
 from scp.journal import FILE_NAME, Journal
 from scp.limits import Budget, Limits
 from scp.listener import Listener
+from scp.pixel_worker import PixelWorker
 from scp.sender import SenderAssociation, Timeouts
 from scp.spool import Spool
 from scp.transport import BAD_CALLED_AE, BAD_CALLING_AE, Accepted, AssociationRequest, Rejected
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
+    from rules import Plan
+    from rules.profile import Profile
     from scp.config import Config, Destination
     from scp.ingest import Route
     from scp.instance import StoreRequest
@@ -41,6 +46,8 @@ _CHECKPOINT_EVERY_S: Final = 1.0
 _COLLECT_AFTER: Final = 50_000
 _FORWARDER_STOP_S: Final = 5.0
 _DAY_S: Final = 86400.0
+# Each may take a gigabyte and a half; four of them blank more than a gigabit a second brings.
+_MOST_PIXEL_PROCESSES: Final = 4
 _REJECTIONS: Final = {
     "calling": BAD_CALLING_AE,
     "called": BAD_CALLED_AE,
@@ -79,6 +86,10 @@ class Node:
         self._pseudonyms = Pseudonyms(key)
         used = sorted({route.profile for route in config.routes})
         self._plans = {name: compile_plan(config.profiles[name]) for name in used}
+        self._unnoted = [
+            _rule_set(plan, config.profiles[name]) for name, plan in self._plans.items()
+        ]
+        self._pixels = PixelWorker(min(len(os.sched_getaffinity(0)), _MOST_PIXEL_PROCESSES))
         self._spool = Spool(config.node.data)
         self._journal = Journal(self._spool.private_file(FILE_NAME))
         self._recover()
@@ -106,6 +117,7 @@ class Node:
         """Begin to forward and to receive."""
         self._warn_of_what_passes()
         self._widen_log()
+        self._note_rule_sets()
         _calm_collector()
         self._keeper.start()
         self._forwarder.start()
@@ -122,6 +134,9 @@ class Node:
         """
         self.stopping.set()
         stuck = sum(listener.stop(self._config.node.drain_s) for listener in self._listeners)
+        self._pixels.close()
+        if stuck:  # those that waited for pixels do not any more
+            stuck = sum(one.stop(0.0) for one in self._listeners if one.associations)
         ended = self._forwarder.stop(_FORWARDER_STOP_S)
         if not ended:
             self._cut.set()
@@ -170,6 +185,7 @@ class Node:
             sop_class_uid=request.sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
             limits=DatasetLimits(header_bytes=self._config.node.header_bytes),
+            blank=self._pixels,
         )
         return Admitted(engine, self._budget)
 
@@ -215,6 +231,15 @@ class Node:
         except ScpError as error:
             self._log.warning("the journal's log was not widened", **logs.of_error(error))
 
+    def _note_rule_sets(self) -> None:
+        """What the digests in the journal stand for; on a full disk as soon as there is room."""
+        try:
+            self._journal.note_rule_sets(self._unnoted)
+        except ScpError as error:
+            self._log.warning("the rule sets were not noted yet", **logs.of_error(error))
+        else:
+            self._unnoted = []
+
     def _keep(self) -> None:
         """Checkpoint the journal off the receiving threads, and watch for a failed sync."""
         while not self.stopping.wait(_CHECKPOINT_EVERY_S):
@@ -224,6 +249,8 @@ class Node:
                 self.stopping.set()
                 return
             self._checkpoint()
+            if self._unnoted:
+                self._note_rule_sets()
 
     def _checkpoint(self) -> None:
         try:
@@ -241,6 +268,13 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
+
+
+def _rule_set(plan: Plan, profile: Profile) -> RuleSet:
+    """What the digest of a plan stands for."""
+    return RuleSet(
+        plan.digest, profile.name, profile.base, profile.edition, profile.options, __version__
+    )
 
 
 def _policy(destination: Destination) -> Policy:

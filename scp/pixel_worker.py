@@ -5,7 +5,9 @@
   and nothing else.
 - Such a process writes no file, no core and no word on stderr: what it holds is identifiable.
 - What it answers is checked like anything else from outside.
-- A process is started when it is first needed, and serves until it fails.
+- A process is started when it is first needed, and serves until it fails. It does not outlive
+  the node: its requests end with the node, and its processor time with the job.
+- Where memory runs out, the system ends such a process before it ends the node.
 
 Requests and answers go over pipes: a frame of two lengths, JSON, bytes. Nothing is pickled, so
 that a process that was taken over cannot take over the node.
@@ -14,6 +16,7 @@ that a process that was taken over cannot take over the node.
 from __future__ import annotations
 
 import json
+import math
 import os
 import queue
 import resource
@@ -25,25 +28,34 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from rules.errors import DeidentificationError, Reason
 from rules.regions import Box, Decision, Geometry, PixelJob, PixelResult
+from rules.transfer import EXPLICIT_LITTLE
+from scp.errors import OutOfSpace, Stopping
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 _PIXEL_DATA = 0x7FE00010
 _FRAME = struct.Struct(">LQ")
-_ELEMENT_START = b"\xe0\x7f\x10\x00O"  # the tag, and the letter that OB and OW share
+_ELEMENT_STARTS = (b"\xe0\x7f\x10\x00OB\0\0", b"\xe0\x7f\x10\x00OW\0\0")
+_UNDEFINED = b"\xff\xff\xff\xff"
+_SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
+_ELEMENT_HEAD_BYTES = 12
 _MOST_HEAD_BYTES = 1 << 16
 _READ_BYTES = 1 << 20
 _BITS_OF_BYTE = 8
 _MODULE = "scp.pixel_worker"
 _FILES = 64
 _LAST_WORDS_S = 5.0
-_TAGS = frozenset((0x00280004, 0x00280006, 0x00282110))
+_FIRST_TO_GO = "1000"
+_ATTRIBUTES = {0x00280004: "CS", 0x00280006: "US", 0x00282110: "CS"}
+# Encapsulated results: RLE, JPEG-LS lossless, JPEG 2000 lossless.
+_ENCAPSULATED = frozenset("1.2.840.10008.1.2." + end for end in ("5", "4.80", "4.90"))
 _REASONS = {reason.name: reason for reason in (Reason.PIXELS_UNREADABLE, Reason.PIXELS_TOO_LARGE)}
 
 
@@ -54,17 +66,18 @@ class PixelLimits:
     Attributes:
         encoded_bytes: Of encapsulated pixel data.
         decoded_bytes: Of all frames decoded.
-        memory_bytes: Address space of a process, with its libraries (some 300 MiB) and its
+        memory_bytes: Address space of a process, with its libraries (some 150 MiB) and its
             copies of a job.
-        job_s: From handing over a job to its answer, the start of a process included.
-        wait_s: For a process to become free.
+        job_s: From handing over a job to its answer, the start of a process included; also the
+            most processor time that a job may take.
+        wait_s: For a process to become free; shorter than the patience of senders.
     """
 
     encoded_bytes: int = 256 << 20
     decoded_bytes: int = 512 << 20
     memory_bytes: int = 1536 << 20
-    job_s: float = 120.0
-    wait_s: float = 120.0
+    job_s: float = 60.0
+    wait_s: float = 20.0
 
 
 DEFAULT_LIMITS: Final = PixelLimits()
@@ -99,19 +112,22 @@ class PixelWorker:
         Raises:
             DeidentificationError: it cannot be decoded, or not within the limits; PIXELS_TOO_LARGE
                 says so where size is known to be the reason.
+            OutOfSpace: no process has become free.
+            Stopping: it is closed.
         """
         self._judge(job)
         try:
             process = self._places.get(timeout=self._limits.wait_s)
         except queue.Empty:
-            raise _unreadable() from None
+            raise OutOfSpace("all processes that blank pixels are busy") from None
         result = None
         try:
             process = self._ready(process)
             deadline = time.monotonic() + self._limits.job_s
             result = process.blank(job, self._limits, deadline)
         except (_Failed, OSError):
-            raise _unreadable() from None
+            self._say_if_closed()
+            raise DeidentificationError(Reason.PIXELS_UNREADABLE, _PIXEL_DATA) from None
         finally:
             # Whatever went wrong in it, the next instance gets a process that is as new.
             if result is None:
@@ -139,10 +155,14 @@ class PixelWorker:
             running = list(self._running)
         for process in running:
             process.kill()
-        for _ in range(self._count):
-            with suppress(queue.Empty):
-                self._end(self._places.get(timeout=_LAST_WORDS_S))
-                self._places.put(None)
+        deadline = time.monotonic() + _LAST_WORDS_S
+        taken = 0
+        with suppress(queue.Empty):
+            while taken < self._count:
+                self._end(self._places.get(timeout=max(0.0, deadline - time.monotonic())))
+                taken += 1
+        for _ in range(taken):  # those who wait still hear that it is closed
+            self._places.put(None)
 
     def _judge(self, job: PixelJob) -> None:
         image = job.geometry
@@ -157,11 +177,14 @@ class PixelWorker:
             return process
         self._end(process)
         with self._lock:
-            if self._closed:
-                raise _Failed
-            started = _Process(self._limits.memory_bytes)
+            self._say_if_closed()
+            started = _Process(self._limits)
             self._running.add(started)
         return started
+
+    def _say_if_closed(self) -> None:
+        if self._closed:
+            raise Stopping("pixels are not blanked any more: the node stops")
 
     def _end(self, process: _Process | None) -> None:
         if process is not None:
@@ -173,11 +196,12 @@ class PixelWorker:
 class _Process:
     """One process and the pipes to it; one thread at a time."""
 
-    def __init__(self, memory_bytes: int) -> None:
+    def __init__(self, limits: PixelLimits) -> None:
         root = str(Path(__file__).parents[1])
+        bounds = (str(limits.memory_bytes), str(math.ceil(limits.job_s)))
         # -B writes no bytecode; -P imports nothing from where the node happens to be started.
         self._process = subprocess.Popen(  # noqa: S603 - nothing of it comes from outside
-            [sys.executable, "-B", "-P", "-m", _MODULE, str(memory_bytes)],
+            [sys.executable, "-B", "-P", "-m", _MODULE, *bounds],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -230,7 +254,7 @@ class _Process:
             self._to.close()
         self._from.close()
 
-    def _write(self, data: bytes, deadline: float) -> None:
+    def _write(self, data: bytes | memoryview, deadline: float) -> None:
         left = memoryview(data)
         while left:
             _await(self._to, select.POLLOUT, deadline)
@@ -238,15 +262,15 @@ class _Process:
                 left = left[os.write(self._to.fileno(), left[:_READ_BYTES]) :]
 
     def _read(self, size: int, deadline: float) -> bytes:
-        data = bytearray()
-        while len(data) < size:
+        data = BytesIO()  # gives away its bytes without a copy
+        while data.tell() < size:
             _await(self._from, select.POLLIN, deadline)
             with suppress(BlockingIOError):
-                step = os.read(self._from.fileno(), min(size - len(data), _READ_BYTES))
+                step = os.read(self._from.fileno(), min(size - data.tell(), _READ_BYTES))
                 if not step:
                     raise _Failed
-                data += step
-        return bytes(data)
+                data.write(step)
+        return data.getvalue()
 
 
 def _await(pipe: IO[bytes], event: int, deadline: float) -> None:
@@ -255,10 +279,6 @@ def _await(pipe: IO[bytes], event: int, deadline: float) -> None:
     left = deadline - time.monotonic()
     if left <= 0 or not poll.poll(left * 1000):
         raise _Failed
-
-
-def _unreadable() -> DeidentificationError:
-    return DeidentificationError(Reason.PIXELS_UNREADABLE, _PIXEL_DATA)
 
 
 # ---- what goes over the pipes
@@ -312,23 +332,39 @@ def _result(head: bytes, element: bytes) -> PixelResult:
         uid = str(said["transfer_syntax"])
     except (ValueError, KeyError, TypeError):
         raise _Failed from None
-    if not _TAGS.issuperset(attributes) or not element.startswith(_ELEMENT_START):
+    are_known = all(_ATTRIBUTES.get(tag) == vr for tag, (vr, _) in attributes.items())
+    if not are_known or not _is_pixel_data(uid, element):
         raise _Failed
     return PixelResult(uid, element, attributes)
+
+
+def _is_pixel_data(uid: str, element: bytes) -> bool:
+    """Whether it is one element of that syntax, and nothing stands behind it."""
+    if not element.startswith(_ELEMENT_STARTS):
+        return False
+    length = element[_ELEMENT_HEAD_BYTES - 4 : _ELEMENT_HEAD_BYTES]
+    if uid in _ENCAPSULATED:
+        return length == _UNDEFINED and element.endswith(_SEQUENCE_END)
+    size = int.from_bytes(length, "little")
+    return uid == EXPLICIT_LITTLE and len(element) == _ELEMENT_HEAD_BYTES + size
 
 
 # ---- the process
 
 
 def main() -> None:
-    """Blank what comes over stdin until it ends; the only argument is the memory in bytes."""
-    _bind(int(sys.argv[1]))
+    """Blank what comes over stdin until it ends; the arguments are memory in bytes and seconds."""
+    memory_bytes, job_s = map(int, sys.argv[1:])
+    with suppress(OSError):  # where there is no such file, nothing is lost but an order
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO, "ascii")
+    _bind(memory_bytes)
     # What a codec may print must not mix with answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     requests = os.fdopen(0, "rb")
     while frame := requests.read(_FRAME.size):
         head_bytes, body_bytes = _FRAME.unpack(frame)
+        _grant(job_s)
         head, element = _blanked(requests, head_bytes, body_bytes)
         answers.write(_FRAME.pack(len(head), len(element)) + head)
         answers.write(element)
@@ -344,7 +380,21 @@ def _bind(memory_bytes: int) -> None:
         resource.RLIMIT_NOFILE: _FILES,
     }
     for bound, value in bounds.items():
-        resource.setrlimit(bound, (value, value))
+        lower = _lower(value, resource.getrlimit(bound)[1])
+        resource.setrlimit(bound, (lower, lower))
+
+
+def _lower(value: int, hard: int) -> int:
+    """What stands already may be less, and cannot be raised."""
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)
+
+
+def _grant(job_s: int) -> None:
+    """Processor time for one job: one that never ends does so even if the node is gone."""
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    most = math.ceil(spent.ru_utime + spent.ru_stime) + job_s
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (_lower(most, hard), hard))
 
 
 def _blanked(requests: IO[bytes], head_bytes: int, body_bytes: int) -> tuple[bytes, bytes]:

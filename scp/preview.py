@@ -1,4 +1,4 @@
-"""What the rules do to one file, element by element; nothing is stored.
+"""What the rules do to one file, element by element and in its pixels; nothing is stored.
 
 This is the one place where original values are shown, to the person who asks on a terminal.
 """
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from rules import Plan, Pseudonyms
+    from rules.held import BlankEncapsulated
     from scp.part10 import Part10
 
 _SHOWN_CHARACTERS = 48
 _BULK_VRS = frozenset(["OB", "OD", "OF", "OL", "OV", "OW", "UN"])
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 Path = tuple[int, ...]
 """Tags and item indices, alternating, from the root."""
@@ -51,19 +53,51 @@ class Row:
         return "kept" if self.same else "replaced"
 
 
-def preview(file: Part10, plan: Plan, pseudonyms: Pseudonyms) -> list[Row]:
-    """The rows of a file, in the order of its elements.
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One file before and after.
+
+    Attributes:
+        rows: Its elements, in order.
+        result: The Part 10 file that it becomes.
+        pixels_changed: Whether it has pixels before and after, and not the same.
+    """
+
+    rows: tuple[Row, ...]
+    result: bytes
+    pixels_changed: bool
+
+
+def preview(
+    file: Part10, plan: Plan, pseudonyms: Pseudonyms, blank: BlankEncapsulated | None = None
+) -> Preview:
+    """De-identify a file in memory, and compare.
+
+    Args:
+        file: As it lies on disk.
+        plan: The compiled profile.
+        pseudonyms: The keyed functions.
+        blank: Blanks encapsulated pixel data.
 
     Raises:
         InstanceRefused, DeidentificationError: as at ingest.
     """
     original = file.dataset()
-    result, _ = deidentify(original, plan, pseudonyms, file.transfer_syntax_uid)
+    result, _ = deidentify(original, plan, pseudonyms, file.transfer_syntax_uid, blank=blank)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        before = dict(_flat(dcmread(file.path), ()))
-        after = dict(_flat(dcmread(BytesIO(result)), ()))
-    return [_row(path, before.get(path), after.get(path)) for path in sorted(before | after)]
+        whole = dcmread(file.path), dcmread(BytesIO(result))
+        before, after = (dict(_flat(one, ())) for one in whole)
+    rows = tuple(_row(path, before.get(path), after.get(path)) for path in sorted(before | after))
+    return Preview(rows, result, _pixels_changed(*whole))
+
+
+def _pixels_changed(before: Dataset, after: Dataset) -> bool:
+    """What is not blanked passes as it is, byte for byte."""
+    return any(
+        name in before and name in after and before[name].value != after[name].value
+        for name in _PIXELS
+    )
 
 
 def _flat(dataset: Dataset, prefix: Path) -> Iterator[tuple[Path, DataElement]]:

@@ -18,6 +18,7 @@ from scp.key import load_key
 UNITS = Path(__file__).parents[1] / "systemd"
 HIGHEST_EXPOSURE = 1.5
 LIMIT_S = 60.0
+_FILTER = "SystemCallFilter"
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +133,26 @@ def test_the_service_starts_the_installed_command() -> None:
 def test_nothing_identifiable_is_at_rest_outside_the_spool(name: str, value: str) -> None:
     """The promises of the node that only systemd can keep."""
     assert value_of("anonode.service", name) == value
+
+
+def test_where_memory_ends_a_decoder_goes_before_the_node() -> None:
+    """Its score is the highest; the unit must not end the node because it was killed."""
+    assert value_of("anonode.service", "OOMPolicy") == "continue"
+
+
+def test_a_decoder_may_bind_itself(systemd_analyze: str) -> None:
+    """Processes that blank pixels lower their own limits: the filter leaves them that call."""
+    filters = [value for name, value in directives("anonode.service") if name == _FILTER]
+    listed = subprocess.run(
+        [systemd_analyze, "syscall-filter", "--no-pager", "@default", "@process"],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=True,
+    )
+
+    assert filters == ["@system-service", "~@privileged @resources"]
+    assert "prlimit64" in listed.stdout.split()
 
 
 def test_the_key_is_made_handed_over_and_read_by_one_name(

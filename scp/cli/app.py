@@ -13,7 +13,7 @@ from rich.console import Console
 
 from rules.errors import DocumentError, RulesError
 from scp import __version__, logs
-from scp.cli import demo, files, serve, store, study_rules
+from scp.cli import demo, files, identify, proof, serve, store, study_rules
 from scp.errors import KeyFileError, ScpError
 
 EX_FAILED = 1
@@ -35,6 +35,10 @@ app.command("list")(store.list_instances)
 app.command()(store.show)
 app.command()(store.queue)
 app.command()(store.retry)
+app.command()(proof.report)
+app.command()(proof.verify)
+app.command()(identify.pseudonym)
+app.command()(identify.match)
 app.command()(demo.demo)
 
 

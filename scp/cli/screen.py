@@ -10,12 +10,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from rules.tables.dictionary import keyword_of
+from scp.provenance import ACTIONS
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rules import Line
+    from rules.regions import PixelPolicy, PixelRule
     from scp.instance import InstanceRecord, QueueLine
     from scp.preview import Row
+    from scp.provenance import StudyProvenance, Treatment
 
 # A pipe gets whole lines, whatever the width of the terminal.
 _PIPED_WIDTH = 200
@@ -47,6 +52,66 @@ def actions(lines: Iterable[Line]) -> None:
     table("", ("selector", "keyword", "action", "why"), rows)
 
 
+def pixels(policy: PixelPolicy) -> None:
+    """The rules of pixels, and what happens where none of them matches."""
+    rules = [(_asked(rule), _blanked(rule), f"Pixels, {rule.mark}") for rule in policy.rules]
+    if rules:
+        table("pixels", ("when the image says of", "blanked in every frame", "why"), rows=rules)
+    if policy.looks:
+        outcomes = [
+            (f"BurnedIn {kind}", word, "where no rule of pixels matches")
+            for kind, word in policy.burned_in.items()
+        ]
+        table("", ("instances that can carry text", "action", "why"), outcomes)
+
+
+def _asked(rule: PixelRule) -> str:
+    return ", ".join(keyword_of(tag) for tag, _ in rule.when.tests)
+
+
+def _blanked(rule: PixelRule) -> str:
+    boxes = [f"{box.x},{box.y} {box.width}x{box.height}" for box in rule.blank]
+    regions = ["all outside the regions of the ultrasound"] if rule.keep_regions else []
+    return "; ".join(boxes + regions)
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """How often each action code, in words."""
+    said = [f"{counts[code]} {words}" for code, words in ACTIONS.items() if counts.get(code)]
+    return ", ".join(said) or "none"
+
+
+def provenance(studies: Iterable[StudyProvenance]) -> None:
+    """What was done to each study."""
+    for study in studies:
+        between = f"{moment(study.first_at)} to {moment(study.last_at)}"
+        say(f"\nstudy {study.study_instance_uid}: {study.instances} instances, {between}")
+        for treatment in study.treatments:
+            table("", ("", ""), _facts(treatment))
+        if study.deliveries:
+            rows = [
+                (delivery.destination, delivery.state.value, delivery.instances)
+                for delivery in study.deliveries
+            ]
+            table("", ("destination", "state", "instances"), rows)
+
+
+def _facts(treatment: Treatment) -> list[tuple[str, object]]:
+    rules = treatment.rule_set
+    by = "not noted"
+    if rules is not None:
+        options = " ".join(rules.options) or "none"
+        by = f"base {rules.base} {rules.edition}, options {options}, release {rules.release}"
+    return [
+        ("profile", treatment.profile),
+        ("from", treatment.calling_ae),
+        ("instances", treatment.instances),
+        ("rules", by),
+        ("rule set", treatment.digest or "not noted"),
+        ("elements", counted(treatment.actions)),
+    ]
+
+
 def before_and_after(title: str, rows: Iterable[Row]) -> None:
     """A preview, side by side."""
     shown = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
@@ -54,7 +119,7 @@ def before_and_after(title: str, rows: Iterable[Row]) -> None:
         shown.add_column(column, overflow="fold")
     for row in rows:
         cells = (
-            "  " * (row.depth - 1) + row.tag,
+            "  " * row.depth + row.tag,
             row.name,
             "-" if row.before is None else row.before,
             "-" if row.after is None else row.after,

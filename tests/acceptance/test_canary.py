@@ -37,7 +37,7 @@ version: 1
 node: {{ae_title: ANONODE, listen: "127.0.0.1:0"}}
 profiles:
   research: {{Base: basic}}
-  fails: {{Base: basic, Replace: {{PatientName: "\\u0418\\u0432\\u0430\\u043d"}}}}
+  fails: {{Base: basic, Replace: {{StudyDate: {{regex: "[0-9]", with: x}}}}}}
   rejects: {{Base: basic, Reject: [{{Modality: "/.+QX/"}}]}}
 destinations:
   archive: {{ae_title: ARCHIVE, host: 127.0.0.1, port: {archive}}}

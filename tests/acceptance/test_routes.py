@@ -18,7 +18,7 @@ node: {ae_title: ANONODE, listen: "127.0.0.1:0"}
 profiles:
   one: {Base: basic, Replace: {PatientName: ONE}}
   two: {Base: basic, Replace: {PatientName: TWO}, Keep: [StudyDate]}
-  fails: {Base: basic, Replace: {PatientName: "\\u0418\\u0432\\u0430\\u043d"}}
+  fails: {Base: basic, Replace: {StudyDate: {regex: "[0-9]", with: x}}}
   rejects: {Base: basic, Reject: [{Modality: CT}]}
 routes:
   - {from: CT1, to: ANONODE, profile: one}

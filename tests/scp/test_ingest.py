@@ -28,7 +28,7 @@ from scp.instance import DeliveryState, Peer, StoreRequest
 from scp.journal import FILE_NAME, Journal
 from scp.spool import Spool
 from tests.scp.disks import Died, FaultyDisk, ForgetfulDisk
-from tests.scp.storing import CT, EXPLICIT, META, OFFSET, uid
+from tests.scp.storing import CT, EXPLICIT, JPEG, META, OFFSET, uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 PEER = Peer("CT1", "ANONODE", "127.0.0.1")
 REQUEST = StoreRequest(1, CT, "1.2.3.4", EXPLICIT)
 ORIGINAL = b"SMITH^JOHN"
+HEAD = [META[:100], META[100:140], META[140:]]
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,15 @@ class Route:
 
 @dataclass
 class Upper:
-    """Stands in for the engine: de-identifies by doubling every byte, fails where told."""
+    """Stands in for the engine: de-identifies by turning every byte, fails where told.
+
+    One that `holds` gives everything at the end, as where pixels are decoded first.
+    """
 
     number: int = 1
     feed_error: Exception | None = None
     finish_error: Exception | None = None
+    holds: bool = False
     fed: int = 0
     begun: bool = False
 
@@ -66,15 +71,20 @@ class Upper:
         self.fed += 1
         if self.feed_error is not None and self.fed > 1:
             raise self.feed_error
-        head = [] if self.begun else [META[:100], META[100:140], META[140:]]
+        if self.holds:
+            return []
+        head = [] if self.begun else HEAD
         self.begun = True
         return [*head, bytes(byte ^ 0xFF for byte in fragment)]
 
     def finish(self) -> tuple[list[bytes | memoryview], Report]:
         if self.finish_error is not None:
             raise self.finish_error
-        report = Report(CT, uid(self.number), "2.25.7", "2.25.8", "P", "CT", EXPLICIT, {}, {})
-        return [b"end"], report
+        syntax = JPEG if self.holds else EXPLICIT
+        report = Report(
+            CT, uid(self.number), "2.25.7", "2.25.8", "P", "CT", syntax, {"X": 3}, {}, "digest"
+        )
+        return [*(HEAD if self.holds else []), b"end"], report
 
 
 @dataclass
@@ -149,6 +159,31 @@ def test_a_destination_named_twice_is_owed_once(node: Node) -> None:
     assert record is not None
 
     assert [delivery.destination for delivery in record.deliveries] == ["pacs", "archive"]
+
+
+def test_what_was_done_to_an_instance_is_kept_with_it(node: Node) -> None:
+    """How many elements by action code, and the digest of the rules that did it."""
+    node.send()
+    record = node.journal.instance(uid(1))
+    assert record is not None
+
+    assert (record.actions, record.rule_set) == ({"X": 3}, "digest")
+
+
+def test_an_instance_may_come_whole_at_the_end_and_in_another_syntax(node: Node) -> None:
+    """Nothing is written while it is fed; the journal has the syntax of the result."""
+    node.engine = Upper(holds=True)
+    reception = node.open()
+    reception.feed(memoryview(ORIGINAL))
+    assert node.files() == []
+
+    assert reception.finish().status == 0x0000
+    record = node.journal.instance(uid(1))
+    assert record is not None
+    [path] = node.files()
+    assert path.read_bytes() == META + b"end"
+    assert (record.dataset_offset, record.transfer_syntax_uid) == (OFFSET, JPEG)
+    assert REQUEST.transfer_syntax_uid == EXPLICIT
 
 
 @pytest.mark.parametrize("error_type", [InstanceRefused, DeidentificationError])

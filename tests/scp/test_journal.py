@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scp.errors import JournalError, OutOfSpace
-from scp.instance import DeliveryState, StoredFile
+from scp.instance import DeliveryState, RuleSet, StoredFile, StudyDelivery
 from scp.journal import (
     FILE_NAME,
     DestinationNote,
@@ -20,6 +20,7 @@ from scp.journal import (
     Settlement,
     Verdict,
 )
+from scp.journal_schema import SCHEMA_VERSION
 from tests.scp.storing import CT, EXPLICIT, JPEG, MR, new, uid
 
 if TYPE_CHECKING:
@@ -518,12 +519,97 @@ def test_a_newer_journal_is_refused(tmp_path: Path) -> None:
     """An older version of the node must not write into what it does not know."""
     Journal(tmp_path / FILE_NAME).close()
     with sqlite3.connect(tmp_path / FILE_NAME) as connection:
-        connection.execute("PRAGMA user_version=2")
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
     connection.close()
 
     for attempt in (lambda: Journal(tmp_path / FILE_NAME), lambda: Journal.existing(tmp_path)):
         with pytest.raises(JournalError, match="newer version"):
             attempt()
+
+
+FIRST_SCHEMA = """
+ALTER TABLE instances DROP COLUMN actions;
+ALTER TABLE instances DROP COLUMN rule_set;
+DROP TABLE rule_sets;
+PRAGMA user_version=1;
+"""
+"""What makes a journal of today one of the first release."""
+
+
+def columns(path: Path) -> dict[str, set[tuple[object, ...]]]:
+    """Of each table: name, type, whether it may be null, default, place in the key."""
+    connection = sqlite3.connect(path)
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall()
+    found = {
+        name: {tuple(row[1:]) for row in connection.execute(f"PRAGMA table_info({name})")}
+        for (name,) in tables
+    }
+    connection.close()
+    return found
+
+
+def test_a_journal_of_the_first_release_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Its instances stay, its tables become those of a new one, and it can be written to."""
+    path = tmp_path / FILE_NAME
+    first = Journal(path)
+    first.add(new(1, "pacs"))
+    first.close()
+    fresh = columns(path)
+    connection = sqlite3.connect(path)
+    connection.executescript(FIRST_SCHEMA)
+    connection.close()
+    assert columns(path) != fresh
+
+    journal = Journal(path)
+    journal.add(new(2, "pacs", actions={"X": 1}, rule_set="digest"))
+    old, late = journal.instance(uid(1)), journal.instance(uid(2))
+    journal.close()
+
+    assert old is not None
+    assert late is not None
+    assert columns(path) == fresh
+    assert (old.actions, old.rule_set, len(old.deliveries)) == ({}, "", 1)
+    assert (late.actions, late.rule_set) == ({"X": 1}, "digest")
+
+
+def test_what_was_done_is_kept_for_each_study(journal: Journal, clock: Clock) -> None:
+    """Instances that differ in nothing of it are one row, with the first and the last moment."""
+    same = {"actions": {"X": 2, "U": 1}, "rule_set": "digest"}
+    for number in (1, 2, 3):
+        journal.add(new(number, **same))
+        clock.now += 5
+    journal.add(new(4, study_instance_uid="2.25.101", **same))
+
+    first, second = journal.studies()
+
+    assert (first.study_instance_uid, first.instances) == ("2.25.100", 3)
+    assert (dict(first.actions), first.rule_set) == (same["actions"], "digest")
+    assert first.last_at - first.first_at == 10
+    assert journal.studies("2.25.101") == [second]
+
+
+def test_the_deliveries_of_a_study_are_counted_by_state(journal: Journal) -> None:
+    """Those of other studies are not."""
+    for number in (1, 2):
+        journal.add(new(number, "pacs"))
+    journal.add(new(3, "pacs", study_instance_uid="2.25.101"))
+
+    assert journal.study_deliveries("2.25.100") == [
+        StudyDelivery("2.25.100", "pacs", DeliveryState.DUE, 2)
+    ]
+    assert len(journal.study_deliveries()) == 2
+
+
+def test_a_rule_set_is_noted_once(journal: Journal) -> None:
+    """The first note stands: a digest means the same for ever."""
+    rules = RuleSet("d" * 64, "trial", "basic", "2026d", ("retain-uids",), "0.3.0")
+    other = replace(rules, digest="e" * 64, options=())
+
+    journal.note_rule_sets([rules])
+    journal.note_rule_sets([replace(rules, release="9"), other])
+    journal.note_rule_sets([])
+
+    assert journal.rule_sets() == {rules.digest: rules, other.digest: other}
 
 
 @pytest.mark.parametrize("content", ["text", "database"])
