@@ -14,7 +14,7 @@ READY := .venv/.ready
 BENCH_READY := .venv-bench/.ready
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo run test check slow bench lock clean python-is-recent
+.PHONY: help demo run test check slow bench docs lock clean python-is-recent
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ python-is-recent:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "make: '$(PYTHON)' has no venv; on Debian: apt-get install python3-venv" >&2; \
 		exit 1; }
+
+docs: $(READY) ## Write the pages of docs/ that are made from the code
+	@$(BIN)/python -m docs.generate
 
 # A week's delay lets a bad release be found by others first. The locks hold names, versions and
 # hashes only: no address of an index, no path, no host.

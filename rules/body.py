@@ -168,7 +168,7 @@ class Body:
         """The header that waited, and the pixels that were held, blanked."""
         if self._held is None or self._rewriting is None:
             return []
-        rewriting, held = self._rewriting, bytes(self._held)
+        rewriting, held = self._rewriting, self._held
         self._held = None
         if not held:
             return list(_joined(rewriting.header({})))

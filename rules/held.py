@@ -30,7 +30,7 @@ def is_encapsulated(transfer_syntax_uid: str) -> bool:
 
 
 def recoded(
-    group: bytes,
+    group: bytes | bytearray,
     transfer_syntax_uid: str,
     size: Geometry,
     decision: Decision,
@@ -47,15 +47,15 @@ def recoded(
     return blank(job)
 
 
-def _fragments(group: bytes) -> bytes:
-    """The items of Pixel Data with their delimiter."""
+def _fragments(group: bytes | bytearray) -> memoryview:
+    """The items of Pixel Data with their delimiter, where they lie."""
     resume = [0]
     try:
         for tag, vr, _, value, length in headers(group, 0, len(group), resume, implicit=False):
             if length == UNDEFINED:
                 end = undefined_end(group, value, vr, implicit=False, depth=_ONE_LEVEL)
                 if tag == _PIXEL_DATA:
-                    return group[value:end]
+                    return memoryview(group)[value:end]
                 resume[0] = end
     except (Incomplete, Irregular):
         pass  # said below, as for every group without encapsulated pixel data

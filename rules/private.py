@@ -15,7 +15,8 @@ from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, ClassVar
 
-from pydicom.datadict import get_private_entry, private_dictionaries
+from pydicom._private_dict import private_dictionaries
+from pydicom.datadict import get_private_entry
 
 from rules.elements import Incomplete, Irregular, TooDeep, item_values
 from rules.fitting import allows, choices_of, count_of, fits

@@ -147,7 +147,7 @@ class PixelJob:
     transfer_syntax_uid: str
     geometry: Geometry
     decision: Decision
-    fragments: bytes
+    fragments: bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)

@@ -388,7 +388,7 @@ def is_as_it_should_be(element: DataElement | RawDataElement) -> bool:
     if stated in allowed:
         return True
     value = element.value if isinstance(element, RawDataElement) else _encoded(element)
-    possible = [vr for vr in allowed if vr in FORMS or stated not in FORMS and stated != "PN"]
+    possible = [vr for vr in allowed if vr in FORMS or (stated not in FORMS and stated != "PN")]
     return any(fits(vr, value or b"") for vr in possible)
 
 

@@ -56,7 +56,8 @@ def is_registered_uid(uid: str) -> bool:
 
 
 def _has(tag: int) -> bool:
-    return dictionary_has_tag(tag) or repeater_has_tag(tag)
+    # pydicom's repeating groups cover private ones between them, which it then does not know.
+    return dictionary_has_tag(tag) or (not tag & 0x10000 and repeater_has_tag(tag))
 
 
 @cache
