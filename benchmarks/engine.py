@@ -21,7 +21,7 @@ import pydicom
 
 from benchmarks import instances
 from rules import Deidentifier, Pseudonyms, compile_plan
-from rules.schema import ready_made
+from rules.language.schema import ready_made
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

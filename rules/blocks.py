@@ -19,6 +19,8 @@ from rules.operators import DESCEND, KEEP, REMOVE, Verdict, plain
 from rules.private import WHOLE_BLOCK, Guarded
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rules.elements import Data
     from rules.operators import Operator
     from rules.plan import PrivateActions
@@ -33,21 +35,30 @@ _UNKNOWN_VRS = frozenset((b"UN", b""))
 
 @dataclass(slots=True)
 class _Block:
-    """A reserved block; `index` is where its creator waits in the output, -1 if nowhere."""
+    """A reserved block.
 
-    creator: str
+    Attributes:
+        wanted: Operators by element, and that of every other element of the block.
+        otherwise: The latter.
+        index: Where its creator waits in the output, -1 if nowhere.
+        held: The creator.
+        loses: Whether an element of it went.
+    """
+
+    wanted: Mapping[int, Operator]
+    otherwise: Operator
     index: int = -1
     held: bytes = b""
     loses: bool = False
 
 
-_NOBODY = _Block("")
+_NO_ENTRIES: dict[int, Operator] = {}
 
 
 class Blocks:
     """The blocks of the root or of one item."""
 
-    __slots__ = ("_blocks", "_data", "_out", "_private")
+    __slots__ = ("_blocks", "_data", "_nobody", "_out", "_private")
 
     def __init__(self, private: PrivateActions, data: Data, out: list[bytes]) -> None:
         """Begin a level.
@@ -61,6 +72,7 @@ class Blocks:
         self._data = data
         self._out = out
         self._blocks: dict[int, _Block] = {}
+        self._nobody = _Block(_NO_ENTRIES, private.otherwise)
 
     def action(self, tag: int, vr: bytes, value: int, length: int) -> Operator:
         """What happens to an element of an odd group.
@@ -73,10 +85,12 @@ class Blocks:
             return self._reserved(tag, value, length)
         if number <= _LAST_CREATOR:  # group lengths, and elements that no block can own
             return REMOVE if number == 0 else self._private.otherwise
-        block = self._blocks.get(tag & 0xFFFFFF00, _NOBODY)
-        action = self._admitted(self._wanted(tag, block.creator), vr, value, length)
+        block = self._blocks.get(tag & 0xFFFFFF00, self._nobody)
+        action = block.wanted.get(number & 0xFF, block.otherwise)
+        if action is not REMOVE:
+            action = self._admitted(action, vr, value, length)
         if action is REMOVE:
-            block.loses = block is not _NOBODY
+            block.loses = block is not self._nobody
             return action
         if action is not ITEMS_OR_NOTHING:
             self._restore(block)
@@ -91,7 +105,7 @@ class Blocks:
 
     def stays(self, tag: int) -> None:
         """Say that an element stays of which that was not certain."""
-        self._restore(self._blocks.get(tag & 0xFFFFFF00, _NOBODY))
+        self._restore(self._blocks.get(tag & 0xFFFFFF00, self._nobody))
 
     def finish(self) -> int:
         """Put back what lost nothing where all is kept; returns how many creators go."""
@@ -106,15 +120,10 @@ class Blocks:
             self._blocks.pop(_reserved_by(tag), None)
             return REMOVE
         creator = plain(bytes(self._data[value : value + length])).strip(" \0")
-        self._blocks[_reserved_by(tag)] = _Block(creator)
+        wanted = self._private.blocks.get((tag >> 16, creator), _NO_ENTRIES)
+        otherwise = wanted.get(WHOLE_BLOCK, self._private.otherwise)
+        self._blocks[_reserved_by(tag)] = _Block(wanted, otherwise)
         return HOLD
-
-    def _wanted(self, tag: int, creator: str) -> Operator:
-        by_creator, otherwise = self._private.by_creator, self._private.otherwise
-        if not creator:
-            return otherwise
-        entry = by_creator.get((tag >> 16, creator, tag & 0xFF))
-        return entry or by_creator.get((tag >> 16, creator, WHOLE_BLOCK), otherwise)
 
     def _admitted(self, action: Operator, vr: bytes, value: int, length: int) -> Operator:
         """A guarded entry as what it means for this element."""

@@ -97,13 +97,20 @@ class Shift:
         return _changed(vr, value, offset.change(vr))
 
     def _offset(self, context: Context) -> _Offset:
+        asked = self.scope, self.days, self.seconds
+        if asked not in context.offsets:
+            context.offsets[asked] = self._keyed(context)
+        return _Offset(*context.offsets[asked])
+
+    def _keyed(self, context: Context) -> tuple[int, int]:
+        """The patient's offset in days and seconds."""
         keyed = context.pseudonyms.offset
         days = keyed("days", self.scope, context.patient, *self.days)
         if self.seconds == (0, 0):
-            return _Offset(days, 0)
+            return days, 0
         seconds = keyed("seconds", self.scope, context.patient, *self.seconds)
         # A day of seconds against a day would leave every moment where it was.
-        return _Offset(days, seconds if days * _DAY + seconds else 0)
+        return days, seconds if days * _DAY + seconds else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ Source: PS3.15 E.1.1, E.3; PS3.5 6.2 for the dummies.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 from unicodedata import normalize
 
@@ -77,6 +77,7 @@ class Context:
             without one, the Study Instance UID. An original value: never written.
         sibling: The encoded value of another element of the same level; empty when absent.
         identity: The patient's and the instance's own values, gathered when first asked for.
+        offsets: Those of dates that were asked for, in days and seconds, by who asked.
     """
 
     pseudonyms: Pseudonyms
@@ -85,6 +86,7 @@ class Context:
     patient: str = ""
     sibling: Callable[[int], bytes] = lambda _: b""
     identity: Callable[[], Identity] = no_identity
+    offsets: dict[object, tuple[int, int]] = field(default_factory=dict)
 
 
 class Operator(Protocol):

@@ -58,6 +58,14 @@ class PrivateActions:
     by_creator: Mapping[tuple[int, str, int], Operator]
     otherwise: Operator
     characteristics: Characteristics | None = None
+    blocks: Mapping[tuple[int, str], Mapping[int, Operator]] = field(init=False, repr=False)
+    """The same by group and creator, then by element: what a block asks for once."""
+
+    def __post_init__(self) -> None:
+        blocks: dict[tuple[int, str], dict[int, Operator]] = {}
+        for (group, creator, number), operator in self.by_creator.items():
+            blocks.setdefault((group, creator), {})[number] = operator
+        object.__setattr__(self, "blocks", blocks)
 
     @property
     def keeps_nothing(self) -> bool:

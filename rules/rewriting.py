@@ -190,12 +190,15 @@ class Rewriting:
     def _context(self) -> Context:
         root = self.root
         data, implicit, charsets = self._data, self._terms.implicit, self._charsets
+        entries = self._header.entries
         return Context(
             self._terms.pseudonyms,
             implicit,
             charsets,
             patient=_patient(root),
-            identity=cache(lambda: collect(data, implicit=implicit, charsets=charsets)),
+            identity=cache(
+                lambda: collect(data, implicit=implicit, charsets=charsets, entries=entries)
+            ),
         )
 
     def _declared(self) -> PrivateActions | None:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules.framing import Header
 from rules.identity import Identity, collect, no_identity
-from tests import driving
-from tests.encoded import El, Form, encode
+from tests import driving, instances, reference
+from tests.encoded import EXPLICIT, IMPLICIT, El, Form, encode
 from tests.instances import small_ct, text
 
 PATIENT, PATIENT_ID, INSTITUTION = 0x00100010, 0x00100020, 0x00080080
@@ -223,3 +224,17 @@ def test_data_that_are_cut_off_or_spoiled_say_less_and_raise_nothing(data: st.Da
 def test_any_bytes_raise_nothing(data: bytes, implicit) -> None:
     """Neither do bytes that were never a dataset."""
     assert isinstance(collect(data, implicit=implicit, charsets=("",)), Identity)
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT])
+def test_headers_that_were_read_before_make_no_difference(syntax):
+    """They spare the first of two readings, and nothing else."""
+    form = Form.of(syntax)
+    made = instances.canary_dataset(reference.every_action()).elements
+    data = encode([one for one in made if one.tag < 0x7FE00000], form)
+    header = Header(implicit=form.implicit, size_limit=1 << 24, depth_limit=64)
+    header.feed(data)
+    header.finish()
+    arguments = {"implicit": form.implicit, "charsets": ("ISO_IR 192",)}
+
+    assert collect(data, entries=header.entries, **arguments) == collect(data, **arguments)

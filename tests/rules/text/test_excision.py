@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.excision import without
+from rules.text.excision import without
 
 
 def cut(said: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rules.excision import without
-from rules.spelled_dates import dates_in
-from rules.wording import words
+from rules.text.excision import without
+from rules.text.spelled_dates import dates_in
+from rules.text.wording import words
 
 BIRTH = frozenset({"19320405"})
 

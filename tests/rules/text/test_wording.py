@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.tables.clinical import clinical_words
-from rules.wording import condensed, fold, folded_words, is_clinical, is_unspaced, words
+from rules.text.wording import condensed, fold, folded_words, is_clinical, is_unspaced, words
 
 
 @pytest.mark.parametrize(

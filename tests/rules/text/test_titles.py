@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rules.excision import without
-from rules.titles import titled
-from rules.wording import words
+from rules.text.excision import without
+from rules.text.titles import titled
+from rules.text.wording import words
 
 
 def untitled(said: str) -> str:

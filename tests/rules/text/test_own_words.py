@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rules.excision import without
 from rules.identity import Identity
-from rules.own_words import TooMuch, own, own_in
-from rules.wording import folded_words, words
+from rules.text.excision import without
+from rules.text.own_words import TooMuch, own, own_in
+from rules.text.wording import folded_words, words
 
 WHO = Identity(
     names=frozenset(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rules.excision import without
-from rules.numbers import of_anybody
-from rules.wording import words
+from rules.text.excision import without
+from rules.text.numbers import of_anybody
+from rules.text.wording import words
 
 
 def unnumbered(said: str) -> str:
@@ -22,7 +22,15 @@ def unnumbered(said: str) -> str:
         *("1 85 05 78 006 084 36", "12.345.678-5", "MRN 12345", "Acc.No.: 2024-771", "123456"),
         *("20240229", "20240229101112.000"),
         *("A1234567", "jane@example.org", "https://x.example/a?b=c", "www.example.org/a"),
-        *("pacs.example.org", "1.2.276.0.7230010", "10.1.2.3", "fe80::1", "00:1b:44:11:3a:b7"),
+        *(
+            "pacs.example.org",
+            "1.2.276.0.7230010",
+            "10.1.2.3",
+            "10.104.244.17",
+            "123-45-6789-01",
+            "fe80::1",
+            "00:1b:44:11:3a:b7",
+        ),
     ],
 )
 def test_what_looks_like_an_identifier_goes(said: str) -> None:

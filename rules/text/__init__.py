@@ -1,0 +1,1 @@
+"""Free text: what in it points at people, and how it is cut out."""
