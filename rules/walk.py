@@ -277,7 +277,7 @@ class _Level:
         if action is _AS_IT_IS:
             self.out.append(self._data[pos:stop])
         elif action is REMOVE:
-            self._walk.counts[REMOVE.code] += 1
+            self._touched(tag, b"", REMOVE)  # the plan may have meant to keep it
         elif isinstance(action, AppendCodes):
             self._append(tag, vr, value, length, action)
         else:
