@@ -291,8 +291,14 @@ def stored(folder: Path) -> list[Dataset]:
     return [pydicom.dcmread(path) for path in files if path.read_bytes()[128:132] == b"DICM"]
 
 
-@pytest.mark.parametrize("name", OPTIONS)
-@pytest.mark.parametrize("seed", [1, 2])
+CASES = [
+    pytest.param(seed, name, marks=() if (seed, name) == (1, "research") else pytest.mark.slow)
+    for seed in (1, 2)
+    for name in OPTIONS
+]
+
+
+@pytest.mark.parametrize(("seed", "name"), CASES)
 def test_references_resolve_after_any_order_and_a_restart(tmp_path, name, seed):
     """Each instance over an association of its own; the node starts anew after every third."""
     sent = study()

@@ -541,12 +541,24 @@ def _of_pairs():
 
 
 OPTIONS = tuple(option for option in COLUMN_OF if option != BASIC)
-CASES = [
+ALL_CASES = [
     *_ids(BASIC, PLACES, (EXPLICIT, IMPLICIT)),
     *_of_classes(),
     *_nested(),
     *_of_options(),
     *_of_pairs(),
+]
+
+
+def _is_quick(case) -> bool:
+    """Whether a case is one of those that `make test` has time for: what each cell says."""
+    option, place, syntax, row = case.values
+    return place == ROOT and syntax == EXPLICIT and bool(row.cell(option.partition("+")[0]))
+
+
+CASES = [
+    case if _is_quick(case) else pytest.param(*case.values, id=case.id, marks=pytest.mark.slow)
+    for case in ALL_CASES
 ]
 
 

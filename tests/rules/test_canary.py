@@ -147,7 +147,13 @@ def test_command_and_file_meta_elements_do_not_pass(group):
 
 # ---------------------------------------------------------------- planted into real files
 
-every_profile = pytest.mark.parametrize("name", driving.OPTIONS_OF)
+every_profile = pytest.mark.parametrize(
+    "name",
+    [  # `research` does the most; the others are as thorough and take as long
+        pytest.param(name, marks=() if name == "research" else pytest.mark.slow)
+        for name in driving.OPTIONS_OF
+    ],
+)
 FILES = driving.instance_files()
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 FEWEST_WORDS = 40
@@ -212,6 +218,7 @@ def test_words_enough_are_planted(path):
     assert len(planted.words) >= FEWEST_WORDS
 
 
+@pytest.mark.slow
 def test_words_are_planted_into_nearly_every_file():
     """Those that are skipped above are few."""
     files = driving.instance_files()

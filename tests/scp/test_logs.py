@@ -228,7 +228,9 @@ def is_fixed(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant | ast.Name)
 
 
-@pytest.mark.parametrize(("where", "call"), calls(), ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(
+    ("where", "call"), calls(), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_every_event_is_a_fixed_sentence(where: str, call: ast.Call) -> None:
     """No line is put together from what happens to be at hand."""
     assert is_fixed(call.args[0]), f"{where} puts its event together"
