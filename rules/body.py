@@ -3,28 +3,33 @@
 Nothing is returned before the whole header has been read, judged and rewritten. Pixel data
 then pass in constant memory, blanked on their way where a rule says so. Encapsulated pixel
 data that must be blanked are held, under a limit, and decoded apart; the header follows them,
-because it says how they are encoded.
+because it says how they are encoded. So it is with all pixels whose encoding is to change.
 
-Source: PS3.5 7.1, A.4; PS3.15 E.3.1.
+Source: PS3.5 7.1, 8.2, A.4; PS3.15 E.3.1.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rules.blanking import Blanker
+from rules.derived import described
 from rules.elements import Irregular
 from rules.errors import DeidentificationError, Reason
 from rules.held import is_encapsulated, recoded
-from rules.operators import Constant, constant
+from rules.operators import constant
 from rules.pixeldata import PixelData
 from rules.regions import geometry
 from rules.repair import repaired
 from rules.rewriting import Rewriting
+from rules.targets import LOSSY
 
 if TYPE_CHECKING:
+    from rules.derived import Described
     from rules.held import BlankEncapsulated
-    from rules.operators import Operator
+    from rules.recoding import Recoding
+    from rules.regions import PixelResult
     from rules.report import Root
     from rules.rewriting import Terms
 
@@ -32,7 +37,8 @@ Buffer = bytes | memoryview
 
 _JOIN_BELOW_BYTES = 1 << 20
 _BURNED_IN_ANNOTATION = 0x00280301
-_BLANKED: dict[int, tuple[str, Operator]] = {_BURNED_IN_ANNOTATION: ("CS", constant("CS", "NO"))}
+_BLANKED: Described = {_BURNED_IN_ANNOTATION: ("CS", constant("CS", "NO"))}
+_AS_PLANNED: Described = {}
 
 
 class Body:
@@ -45,6 +51,7 @@ class Body:
         *,
         whole_bytes: int,
         blank: BlankEncapsulated | None,
+        recoding: Recoding | None = None,
     ) -> None:
         """Prepare.
 
@@ -53,9 +60,13 @@ class Body:
             transfer_syntax_uid: Of the dataset; the attribute is that of the result.
             whole_bytes: Limit of what must be held whole: to be repaired, or to be decoded.
             blank: Blanks encapsulated pixel data; None refuses what would need it.
+            recoding: How the result is encoded, if not as it came.
         """
         self._terms = terms
-        self.transfer_syntax_uid = transfer_syntax_uid
+        self._source = transfer_syntax_uid
+        self.transfer_syntax_uid = recoding.target if recoding else transfer_syntax_uid
+        self.is_lossy = False
+        self._recoding = recoding
         self._whole_bytes = whole_bytes
         self._blank = blank
         self._stage = self._gather_header
@@ -142,19 +153,31 @@ class Body:
 
     def _begun(self, rewriting: Rewriting) -> list[Buffer]:
         """The header, unless it must wait for what becomes of the pixels."""
-        actions, implicit = rewriting.plan.actions, self._terms.implicit
-        blanks = rewriting.decision.blanks
-        if blanks and is_encapsulated(self.transfer_syntax_uid):
-            self._held = bytearray()
-            self._pixels = PixelData(actions, implicit=implicit)
-            rewriting.header({})  # whatever cannot be rewritten shows before pixels are held
-            return []
+        decision, recoding = rewriting.decision, self._recoding
+        is_native = not is_encapsulated(self._source)
         blanker = None
-        if blanks:
-            blanker = Blanker(geometry(rewriting.root.lookup), rewriting.decision)
-        bars = rewriting.decision.bars_pixels
-        self._pixels = PixelData(actions, implicit=implicit, blanker=blanker, bars_pixels=bars)
-        return list(_joined(rewriting.header(_BLANKED if blanks else {})))
+        if decision.blanks and is_native:
+            blanker = Blanker(geometry(rewriting.root.lookup), decision)
+        holds = recoding.touches_pixels if recoding else decision.blanks and not is_native
+        self._pixels = PixelData(
+            rewriting.plan.actions,
+            implicit=self._terms.implicit,
+            blanker=blanker,
+            bars_pixels=decision.bars_pixels,
+            restate=partial(recoding.head, rewriting.root) if recoding and not holds else None,
+        )
+        if holds:
+            self._held = bytearray()
+            rewriting.header(_AS_PLANNED)  # what cannot be shows before pixels are held
+            return []
+        return self._written(rewriting, _BLANKED if decision.blanks else _AS_PLANNED)
+
+    def _written(self, rewriting: Rewriting, overrides: Described = _AS_PLANNED) -> list[Buffer]:
+        """The header, in the form of the result."""
+        buffers = rewriting.header(overrides)
+        if self._recoding:
+            buffers = self._recoding.elements(buffers, rewriting.root)
+        return list(_joined(buffers))
 
     def _hold(self, buffers: list[Buffer]) -> list[Buffer]:
         assert self._held is not None  # noqa: S101 - as the caller saw
@@ -165,21 +188,32 @@ class Body:
         return []
 
     def _released(self) -> list[Buffer]:
-        """The header that waited, and the pixels that were held, blanked."""
+        """The header that waited, and the pixels that were held, as they are now."""
         if self._held is None or self._rewriting is None:
             return []
         rewriting, held = self._rewriting, self._held
         self._held = None
         if not held:
-            return list(_joined(rewriting.header({})))
-        size = geometry(rewriting.root.lookup)
-        result = recoded(held, self.transfer_syntax_uid, size, rewriting.decision, self._blank)
-        self.transfer_syntax_uid = result.transfer_syntax_uid
-        described: dict[int, tuple[str, Operator]] = {
-            tag: (vr, Constant(value, "as the pixels are encoded now", "K"))
-            for tag, (vr, value) in result.attributes.items()
-        }
-        return [*_joined(rewriting.header(described | _BLANKED)), result.element]
+            if self._recoding:
+                self.transfer_syntax_uid = self._recoding.without_pixels
+            return self._written(rewriting)
+        result, element = self._made_of(held, rewriting)
+        overrides = described(result, rewriting.root)
+        if rewriting.decision.blanks:
+            overrides |= _BLANKED
+        return [*self._written(rewriting, overrides), *element]
+
+    def _made_of(self, held: bytearray, rewriting: Rewriting) -> tuple[PixelResult, list[bytes]]:
+        """What became of the pixels, and their element in the form of the result."""
+        root, decision, recoding = rewriting.root, rewriting.decision, self._recoding
+        if recoding is None:
+            size = geometry(root.lookup)
+            result = recoded(held, self._source, size, decision, self._blank)
+            self.transfer_syntax_uid = result.transfer_syntax_uid
+            return result, [result.element]
+        result = recoding.pixels(held, root, decision)
+        self.is_lossy = result.transfer_syntax_uid in LOSSY
+        return result, recoding.pixel_data(result.element)
 
     def _finish_header(self) -> list[Buffer]:
         try:
@@ -204,6 +238,8 @@ class Body:
         if not self._tail or self._rewriting is None or self._pixels is None:
             return []
         tail = self._rewriting.tail(bytes(self._tail), self._pixels.last_tag)
+        if self._recoding:
+            tail = self._recoding.elements(tail, self._rewriting.root)
         return list(_joined(tail))
 
 

@@ -6,7 +6,8 @@
 - Nothing is returned before the whole header (all in front of group 7FE0) has been read,
   judged by the Reject rules and rewritten. Pixel data then pass in constant memory.
 - The result is in the transfer syntax received, unless encapsulated pixel data had to be
-  blanked; it has a zero preamble and file meta information of our own.
+  blanked or another one is asked for; it has a zero preamble and file meta information of our
+  own.
 - Whatever raises, raises InstanceRefused or DeidentificationError; what was returned until
   then is to be thrown away.
 
@@ -19,17 +20,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rules.body import Body, Buffer
-from rules.errors import DeidentificationError, Reason
 from rules.filemeta import file_meta
+from rules.recoding import recoding_of
 from rules.report import report
 from rules.rewriting import Terms
-from rules.transfer import Deflation, form_of, swapped
+from rules.transfer import Deflation, Inflation, Turning, TurningBack, form_of
 
 if TYPE_CHECKING:
+    from rules.elements import Data
     from rules.held import BlankEncapsulated
     from rules.plan import Plan
     from rules.pseudonyms import Pseudonyms
     from rules.report import Report
+    from rules.targets import Transcode
+    from rules.transfer import Form, Inward, Outward
 
 _SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
 
@@ -41,7 +45,7 @@ class Limits:
     Attributes:
         header_bytes: Of all root elements outside group 7FE0, held in memory.
         whole_bytes: Of a dataset that must be held whole: big endian, or to be repaired; and of
-            encapsulated pixel data that must be blanked.
+            pixel data that must be decoded or encoded.
         inflated_bytes: Of a deflated dataset, opened.
         depth: Levels of nested sequences.
         elements: Elements over all levels, outside group 7FE0.
@@ -60,7 +64,7 @@ DEFAULT_LIMITS = Limits()
 class Deidentifier:
     """De-identifies one instance."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but three are named
         self,
         plan: Plan,
         pseudonyms: Pseudonyms,
@@ -70,6 +74,9 @@ class Deidentifier:
         sop_instance_uid: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
         blank: BlankEncapsulated | None = None,
+        target: str | None = None,
+        lossy_quality: int = 90,
+        transcode: Transcode | None = None,
     ) -> None:
         """Prepare for one dataset.
 
@@ -81,28 +88,41 @@ class Deidentifier:
             sop_instance_uid: Likewise.
             limits: What the instance may cost.
             blank: Blanks encapsulated pixel data; without it, what would need it is refused.
+            target: UID of the transfer syntax of the result; None keeps the one received. A
+                dataset without pixels becomes explicit VR little endian where the target
+                encapsulates them. Of a deflated dataset that does not stay so, the buffers of
+                one fragment can be a thousand times as large.
+            lossy_quality: 1 to 100, of a target that loses something.
+            transcode: Encodes pixels; without it, what would need it is refused.
+
+        Raises:
+            DeidentificationError: nothing here encodes `target`.
+            ValueError: there is no such quality.
         """
-        self._form = form_of(transfer_syntax)
-        self._limits = limits
+        received = form_of(transfer_syntax)
+        recoding = recoding_of(transfer_syntax, target, lossy_quality, transcode, limits.depth)
+        written = form_of(recoding.target) if recoding else received
         terms = Terms(
             plan=plan,
             pseudonyms=pseudonyms,
             expected=(sop_class_uid, sop_instance_uid),
-            implicit=self._form.implicit,
+            implicit=received.implicit,
             header_bytes=limits.header_bytes,
             depth=limits.depth,
             elements=limits.elements,
         )
-        self._body = Body(terms, transfer_syntax, whole_bytes=limits.whole_bytes, blank=blank)
-        # A deflate stream takes a quarter of a megabyte: only where there is one.
-        self._deflation = Deflation(limits.inflated_bytes) if self._form.deflated else None
-        self._whole = bytearray()
+        self._body = Body(
+            terms, transfer_syntax, whole_bytes=limits.whole_bytes, blank=blank, recoding=recoding
+        )
+        self._inward = _inward(received, limits)
+        self._outward = _outward(written, limits)
         self._started = False
 
     @property
     def held_bytes(self) -> int:
         """Bytes of the dataset that are in memory now."""
-        return len(self._whole) + self._body.held_bytes
+        around = (one.held_bytes for one in (self._inward, self._outward) if one)
+        return sum(around, self._body.held_bytes)
 
     def feed(self, fragment: Buffer) -> list[Buffer]:
         """Take the next bytes of the dataset.
@@ -114,12 +134,9 @@ class Deidentifier:
             InstanceRefused: a rule says so.
             DeidentificationError: it cannot be done.
         """
-        if self._form.big_endian:
-            self._hold(fragment)
-            return []
-        if self._deflation:
-            return self._with_meta(self._deflation.feed(fragment, self._body.feed))
-        return self._with_meta(self._body.feed(fragment))
+        if self._inward is None:
+            return self._with_meta(self._work(fragment))
+        return self._with_meta(self._inward.feed(fragment, self._work))
 
     def finish(self) -> tuple[list[Buffer], Report]:
         """Say that the dataset is complete.
@@ -131,26 +148,20 @@ class Deidentifier:
             InstanceRefused: a rule says so.
             DeidentificationError: it cannot be done.
         """
-        if self._form.big_endian:
-            last = self._turned_round()
-        elif self._deflation:
-            last = self._deflation.finish(self._body.feed, self._body.finish)
-        else:
-            last = self._body.finish()
+        last = self._inward.finish(self._work, self._end) if self._inward else self._end()
+        body = self._body
         buffers = self._with_meta(last)
-        return buffers, report(self._body.root, self._body.counts, self._body.transfer_syntax_uid)
+        said = report(body.root, body.counts, body.transfer_syntax_uid, is_lossy=body.is_lossy)
+        return buffers, said
 
-    def _hold(self, fragment: Buffer) -> None:
-        if len(self._whole) + len(fragment) > self._limits.whole_bytes:
-            raise DeidentificationError(Reason.TOO_LARGE)
-        self._whole += fragment
+    def _work(self, data: Data) -> list[Buffer]:
+        """What becomes of the next bytes in plain little endian."""
+        buffers = self._body.feed(memoryview(data))
+        return self._outward.feed(buffers) if self._outward else buffers
 
-    def _turned_round(self) -> list[Buffer]:
-        depth = self._limits.depth
-        little = swapped(self._whole, to_big=False, depth_limit=depth)
-        self._whole.clear()
-        buffers = self._body.feed(little) + self._body.finish()
-        return [swapped(b"".join(buffers), to_big=True, depth_limit=depth)]
+    def _end(self) -> list[Buffer]:
+        buffers = self._body.finish()
+        return self._outward.finish(buffers) if self._outward else buffers
 
     def _with_meta(self, buffers: list[Buffer]) -> list[Buffer]:
         """Put the file meta information in front of the first buffers."""
@@ -162,7 +173,20 @@ class Deidentifier:
         return [file_meta(*uids, self._body.transfer_syntax_uid), *buffers]
 
 
-def deidentify(
+def _inward(form: Form, limits: Limits) -> Inward | None:
+    if form.big_endian:
+        return Turning(limits.whole_bytes, limits.depth)
+    # A deflate stream takes a quarter of a megabyte: only where there is one.
+    return Inflation(limits.inflated_bytes) if form.deflated else None
+
+
+def _outward(form: Form, limits: Limits) -> Outward | None:
+    if form.big_endian:
+        return TurningBack(limits.whole_bytes, limits.depth)
+    return Deflation() if form.deflated else None
+
+
+def deidentify(  # noqa: PLR0913 - all but four are named
     dataset: bytes,
     plan: Plan,
     pseudonyms: Pseudonyms,
@@ -170,6 +194,9 @@ def deidentify(
     *,
     limits: Limits = DEFAULT_LIMITS,
     blank: BlankEncapsulated | None = None,
+    target: str | None = None,
+    lossy_quality: int = 90,
+    transcode: Transcode | None = None,
 ) -> tuple[bytes, Report]:
     """De-identify a dataset that is in memory.
 
@@ -180,6 +207,9 @@ def deidentify(
         transfer_syntax: UID of the dataset's transfer syntax.
         limits: What the instance may cost.
         blank: Blanks encapsulated pixel data.
+        target: UID of the transfer syntax of the result; None keeps the one received.
+        lossy_quality: 1 to 100, of a target that loses something.
+        transcode: Encodes pixels.
 
     Returns:
         A Part 10 file, and the report.
@@ -188,7 +218,16 @@ def deidentify(
         InstanceRefused: a rule says so.
         DeidentificationError: it cannot be done.
     """
-    engine = Deidentifier(plan, pseudonyms, transfer_syntax, limits=limits, blank=blank)
+    engine = Deidentifier(
+        plan,
+        pseudonyms,
+        transfer_syntax,
+        limits=limits,
+        blank=blank,
+        target=target,
+        lossy_quality=lossy_quality,
+        transcode=transcode,
+    )
     first = [bytes(buffer) for buffer in engine.feed(dataset)]
     last, result = engine.finish()
     return b"".join([*first, *last]), result

@@ -55,7 +55,8 @@ class Reason(StrEnum):
     OPERATOR = "a rule could not be applied to an element"
     BURNED_IN = "the image can carry burned-in text and no rule of the profile says where"
     PIXELS_UNREADABLE = "the pixels must be blanked and cannot be decoded"
-    PIXELS_TOO_LARGE = "the pixels must be blanked and are larger than the limit"
+    PIXELS_TOO_LARGE = "the pixels must be blanked or encoded anew and are larger than the limit"
+    TRANSCODE = "the pixels cannot be encoded in the transfer syntax asked for"
     NOT_IN_LOOKUP = "a lookup of the profile has no entry for the value"
 
 

@@ -26,6 +26,8 @@ from rules.fitting import LEGAL
 from rules.operators import KEEP_FITTING, REMOVE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rules.blanking import Blanker
     from rules.plan import Actions
 
@@ -43,6 +45,7 @@ class PixelData:
         implicit: bool,
         blanker: Blanker | None = None,
         bars_pixels: bool = False,
+        restate: Callable[[int, str, int], bytes] | None = None,
     ) -> None:
         """Prepare.
 
@@ -51,10 +54,13 @@ class PixelData:
             implicit: Whether the dataset is in implicit VR.
             blanker: Blanks native pixels; None passes them as they are.
             bars_pixels: Whether pixels, if any come, refuse the instance.
+            restate: Writes the header of an element (tag, VR received, length) in the form of
+                the result; None leaves it as it came.
         """
         self._actions = actions
         self._blanker = blanker
         self._bars_pixels = bars_pixels
+        self._restate = restate
         self._implicit = implicit
         self._head = bytearray()
         self._left = 0
@@ -86,7 +92,7 @@ class PixelData:
                 return memoryview(head + bytes(data))
             self._begin(head)
             if not self._dropping:
-                out.append(head)
+                out.append(head if self._restate is None else self._restated(head))
             if not self._in_fragments and not self._left:
                 self._dropping = False
         return None
@@ -126,6 +132,13 @@ class PixelData:
             not self._implicit and not self._in_fragments and bytes(self._head[4:6]) in LONG_VRS
         )
         return 12 if is_long else 8
+
+    def _restated(self, head: bytes) -> bytes:
+        """The header of a native element; one with fragments is no part of such a dataset."""
+        tag, vr, _, length = read_header(head, 0, implicit=self._implicit)
+        if self._in_fragments or self._restate is None:
+            raise DeidentificationError(Reason.UNREADABLE, tag)
+        return self._restate(tag, vr.decode("ascii"), length)
 
     def _begin(self, head: bytes) -> None:
         try:

@@ -19,7 +19,7 @@ from rules.elements import (
     item_values,
     undefined_end,
 )
-from rules.operators import DESCEND, KEEP, KEEP_FITTING, plain
+from rules.operators import DESCEND, FOLLOW, KEEP, KEEP_FITTING, KEEP_WHOLE, plain
 from rules.tables.dictionary import keyword_of, vr_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _CHARSET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
 _PATIENT_ID, _MODALITY = 0x00100020, 0x00080060
 _STUDY, _SERIES = 0x0020000D, 0x0020000E
-_KEPT = (KEEP, KEEP_FITTING, DESCEND)
+_KEPT = (KEEP, KEEP_FITTING, KEEP_WHOLE, DESCEND, FOLLOW)
 _DEPTH = 64
 
 # What an archive shows of patients, studies, series and instances (PS3.4 C.6.1.1).
@@ -76,7 +76,8 @@ class Report:
 
     `actions` counts the elements touched, by action code (PS3.15 Table E.1-1a); `tags` are
     the main attributes by keyword, decoded, with `\` between values; `rule_set` is the digest
-    of the plan.
+    of the plan; `is_lossy` says that the pixels were encoded with loss on the way, so that they
+    are not those of any other instance (PS3.3 C.7.6.1.1.5).
     """
 
     sop_class_uid: str
@@ -89,6 +90,7 @@ class Report:
     actions: Mapping[str, int]
     tags: Mapping[str, str]
     rule_set: str = ""
+    is_lossy: bool = False
 
 
 @dataclass(slots=True)
@@ -159,7 +161,13 @@ class Root:
         return self._received(tag) if self.plan.actions[tag] in _KEPT else b""
 
 
-def report(root: Root | None, counts: Mapping[str, int], transfer_syntax_uid: str) -> Report:
+def report(
+    root: Root | None,
+    counts: Mapping[str, int],
+    transfer_syntax_uid: str,
+    *,
+    is_lossy: bool = False,
+) -> Report:
     """The report of a finished instance."""
     texts = root.texts() if root else {}
     return Report(
@@ -173,4 +181,5 @@ def report(root: Root | None, counts: Mapping[str, int], transfer_syntax_uid: st
         actions=counts,
         tags={_KEYWORDS[tag]: text for tag, text in texts.items() if text},
         rule_set=root.plan.digest if root else "",
+        is_lossy=is_lossy,
     )

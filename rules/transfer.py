@@ -1,8 +1,8 @@
 """Transfer syntaxes as forms of a byte stream: plain, deflated, big endian.
 
-The walk reads little endian. A deflated dataset is inflated in front of it and deflated
-again behind it, both as a stream and under a limit. A big endian dataset is turned round
-whole, before and after: value by value, because the VR says how wide its units are.
+The walk reads and writes little endian. A deflated dataset is inflated in front of it, and one
+that is to be deflated is so behind it, both as a stream and under a limit. A big endian dataset
+is turned round whole: value by value, because the VR says how wide its units are.
 
 Source: PS3.5 A.1 to A.5, 7.3; PS3.6 Table A-1.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from rules.elements import ITEM, ITEM_END, LONG_VRS, SEQUENCE_END, SHORT_VRS, UNDEFINED
 from rules.errors import DeidentificationError, Reason
@@ -53,39 +53,129 @@ def form_of(transfer_syntax_uid: str) -> Form:
     )
 
 
-class Deflation:
-    """Opens a deflated dataset in front of a function and closes it again behind."""
+Buffers: TypeAlias = "list[bytes | memoryview]"
+
+
+class Inward(Protocol):
+    """Makes plain little endian of what is received."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes in memory."""
+
+    def feed(self, data: Data, work: Callable[[Data], Buffers]) -> Buffers:
+        """What `work` makes of the next bytes.
+
+        Raises:
+            DeidentificationError: they cannot be read, or are more than the limit.
+        """
+
+    def finish(self, work: Callable[[Data], Buffers], end: Callable[[], Buffers]) -> Buffers:
+        """The rest, with what `end` adds.
+
+        Raises:
+            DeidentificationError: the data end too early, or cannot be read.
+        """
+
+
+class Outward(Protocol):
+    """Makes of plain little endian what is written."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes in memory."""
+
+    def feed(self, buffers: Buffers) -> Buffers:
+        """Take the next buffers; what is not yet complete comes later.
+
+        Raises:
+            DeidentificationError: they are more than the limit.
+        """
+
+    def finish(self, buffers: Buffers) -> Buffers:
+        """Take the last ones."""
+
+
+class Inflation:
+    """Opens a deflated dataset, step by step: what is made of a step can go before the next."""
+
+    held_bytes = 0
 
     def __init__(self, limit_bytes: int) -> None:
         """Begin; `limit_bytes` is for the opened dataset."""
         self._inflater = _Inflater(limit_bytes)
-        self._deflater = _Deflater()
 
-    def feed(
-        self, data: Data, work: Callable[[bytes], list[bytes | memoryview]]
-    ) -> list[bytes | memoryview]:
-        """What `work` makes of the next bytes, deflated.
-
-        Raises:
-            DeidentificationError: not a deflate stream, or more than the limit.
-        """
-        made: list[bytes | memoryview] = []
+    def feed(self, data: Data, work: Callable[[Data], Buffers]) -> Buffers:
+        """See Inward."""
+        made: Buffers = []
         for step in self._inflater.feed(data):
-            made += self._deflater.feed(work(step))
+            made += work(step)
         return made
 
-    def finish(
-        self,
-        work: Callable[[bytes], list[bytes | memoryview]],
-        end: Callable[[], list[bytes | memoryview]],
-    ) -> list[bytes | memoryview]:
-        """The rest, with what `end` adds.
+    def finish(self, work: Callable[[Data], Buffers], end: Callable[[], Buffers]) -> Buffers:
+        """See Inward."""
+        return work(self._inflater.finish()) + end()
 
-        Raises:
-            DeidentificationError: the stream is cut off.
-        """
-        made = self._deflater.feed(work(self._inflater.finish()))
-        return made + self._deflater.feed(end()) + self._deflater.finish()
+
+class Turning:
+    """Turns a whole big endian dataset round."""
+
+    def __init__(self, limit_bytes: int, depth_limit: int) -> None:
+        """Begin; `limit_bytes` is for what is held, `depth_limit` for levels of sequences."""
+        self._held = _Held(limit_bytes)
+        self._depth_limit = depth_limit
+
+    @property
+    def held_bytes(self) -> int:
+        """See Inward."""
+        return len(self._held.data)
+
+    def feed(self, data: Data, work: Callable[[Data], Buffers]) -> Buffers:  # noqa: ARG002
+        """See Inward; nothing is made before the end."""
+        self._held.take(data)
+        return []
+
+    def finish(self, work: Callable[[Data], Buffers], end: Callable[[], Buffers]) -> Buffers:
+        """See Inward."""
+        little = swapped(self._held.data, to_big=False, depth_limit=self._depth_limit)
+        self._held.data.clear()
+        return work(little) + end()
+
+
+class TurningBack:
+    """Turns a whole little endian dataset round."""
+
+    def __init__(self, limit_bytes: int, depth_limit: int) -> None:
+        """Begin, as for Turning."""
+        self._held = _Held(limit_bytes)
+        self._depth_limit = depth_limit
+
+    @property
+    def held_bytes(self) -> int:
+        """See Outward."""
+        return len(self._held.data)
+
+    def feed(self, buffers: Buffers) -> Buffers:
+        """See Outward; nothing is made before the end."""
+        for buffer in buffers:
+            self._held.take(buffer)
+        return []
+
+    def finish(self, buffers: Buffers) -> Buffers:
+        """See Outward."""
+        self.feed(buffers)
+        return [swapped(self._held.data, to_big=True, depth_limit=self._depth_limit)]
+
+
+class _Held:
+    def __init__(self, limit_bytes: int) -> None:
+        self.data = bytearray()
+        self._limit_bytes = limit_bytes
+
+    def take(self, data: Data) -> None:
+        if len(self.data) + len(data) > self._limit_bytes:
+            raise DeidentificationError(Reason.TOO_LARGE)
+        self.data += data
 
 
 class _Inflater:
@@ -125,23 +215,26 @@ class _Inflater:
         return rest
 
 
-class _Deflater:
+class Deflation:
     """A raw deflate stream, of even length as a dataset must be (PS3.5 A.5)."""
 
+    held_bytes = 0
+
     def __init__(self) -> None:
+        """Begin."""
         self._stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         self._size = 0
 
-    def feed(self, buffers: list[bytes | memoryview]) -> list[bytes | memoryview]:
-        """Deflate `buffers`; what is not yet complete comes later."""
+    def feed(self, buffers: Buffers) -> Buffers:
+        """See Outward."""
         return self._counted([self._stream.compress(buffer) for buffer in buffers])
 
-    def finish(self) -> list[bytes | memoryview]:
-        """The end of the stream, padded with a NUL if need be."""
-        tail = self._counted([self._stream.flush()])
-        return [*tail, b"\0"] if self._size % 2 else tail
+    def finish(self, buffers: Buffers) -> Buffers:
+        """See Outward; padded with a NUL if need be."""
+        last = self.feed(buffers) + self._counted([self._stream.flush()])
+        return [*last, b"\0"] if self._size % 2 else last
 
-    def _counted(self, pieces: list[bytes]) -> list[bytes | memoryview]:
+    def _counted(self, pieces: list[bytes]) -> Buffers:
         self._size += sum(map(len, pieces))
         return [piece for piece in pieces if piece]
 

@@ -1,4 +1,4 @@
-"""Decoding apart from the listener: processes that blank encapsulated pixel data.
+"""Decoding apart from the listener: processes that blank pixel data, or encode them anew.
 
 - Codecs are C and read what strangers send. They run in processes of their own, bounded in
   memory and time; one that crashes, hangs or bursts its bounds costs the instance that did it,
@@ -34,6 +34,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from rules.errors import DeidentificationError, Reason
 from rules.regions import Box, Decision, Geometry, PixelJob, PixelResult
+from rules.targets import LOSSLESS, LOSSY, TranscodeJob
 from rules.transfer import EXPLICIT_LITTLE
 from scp.errors import OutOfSpace, Stopping
 
@@ -54,18 +55,26 @@ _FILES = 64
 _LAST_WORDS_S = 5.0
 _FIRST_TO_GO = "1000"
 _ATTRIBUTES = {0x00280004: "CS", 0x00280006: "US", 0x00282110: "CS"}
-# Encapsulated results: RLE, JPEG-LS lossless, JPEG 2000 lossless.
-_ENCAPSULATED = frozenset("1.2.840.10008.1.2." + end for end in ("5", "4.80", "4.90"))
-_REASONS = {reason.name: reason for reason in (Reason.PIXELS_UNREADABLE, Reason.PIXELS_TOO_LARGE)}
+_ATTRIBUTES |= {0x00282112: "DS", 0x00282114: "CS"}
+# What blanking makes: RLE, JPEG-LS lossless, JPEG 2000 lossless, or native.
+_OF_BLANKING = frozenset("1.2.840.10008.1.2." + end for end in ("5", "4.80", "4.90"))
+_OF_BLANKING |= {EXPLICIT_LITTLE}
+_ENCAPSULATED = LOSSLESS | LOSSY
+_REASONS = {
+    reason.name: reason
+    for reason in (Reason.PIXELS_UNREADABLE, Reason.PIXELS_TOO_LARGE, Reason.TRANSCODE)
+}
+
+Job = PixelJob | TranscodeJob
 
 
 @dataclass(frozen=True, slots=True)
 class PixelLimits:
-    """What the blanking of one instance may cost.
+    """What the pixels of one instance may cost.
 
     Attributes:
         encoded_bytes: Of encapsulated pixel data.
-        decoded_bytes: Of all frames decoded.
+        decoded_bytes: Of all frames decoded, and of native pixel data.
         memory_bytes: Address space of a process, with its libraries (some 150 MiB) and its
             copies of a job.
         job_s: From handing over a job to its answer, the start of a process included; also the
@@ -88,7 +97,7 @@ class _Failed(Exception):
 
 
 class PixelWorker:
-    """Blanks encapsulated pixel data in other processes; safe to call from several threads."""
+    """Blanks or encodes pixel data in other processes; safe to call from several threads."""
 
     def __init__(self, processes: int | None = None, limits: PixelLimits = DEFAULT_LIMITS) -> None:
         """Prepare; nothing is started yet.
@@ -106,11 +115,11 @@ class PixelWorker:
         self._lock = threading.Lock()
         self._closed = False
 
-    def __call__(self, job: PixelJob) -> PixelResult:
-        """Blank one instance.
+    def __call__(self, job: Job) -> PixelResult:
+        """Blank the pixels of one instance, or encode them anew.
 
         Raises:
-            DeidentificationError: it cannot be decoded, or not within the limits; PIXELS_TOO_LARGE
+            DeidentificationError: it cannot be done, or not within the limits; PIXELS_TOO_LARGE
                 says so where size is known to be the reason.
             OutOfSpace: no process has become free.
             Stopping: it is closed.
@@ -119,15 +128,15 @@ class PixelWorker:
         try:
             process = self._places.get(timeout=self._limits.wait_s)
         except queue.Empty:
-            raise OutOfSpace("all processes that blank pixels are busy") from None
+            raise OutOfSpace("all processes for pixels are busy") from None
         result = None
         try:
             process = self._ready(process)
             deadline = time.monotonic() + self._limits.job_s
-            result = process.blank(job, self._limits, deadline)
+            result = process.work(job, self._limits, deadline)
         except (_Failed, OSError):
             self._say_if_closed()
-            raise DeidentificationError(Reason.PIXELS_UNREADABLE, _PIXEL_DATA) from None
+            raise DeidentificationError(_failure(job), _PIXEL_DATA) from None
         finally:
             # Whatever went wrong in it, the next instance gets a process that is as new.
             if result is None:
@@ -164,11 +173,12 @@ class PixelWorker:
         for _ in range(taken):  # those who wait still hear that it is closed
             self._places.put(None)
 
-    def _judge(self, job: PixelJob) -> None:
-        image = job.geometry
+    def _judge(self, job: Job) -> None:
+        image, limits = job.geometry, self._limits
         bits = image.rows * image.columns * image.samples * image.bits_allocated * image.frames
-        is_large = len(job.fragments) > self._limits.encoded_bytes
-        if is_large or bits > self._limits.decoded_bytes * _BITS_OF_BYTE:
+        is_native = job.transfer_syntax_uid == EXPLICIT_LITTLE
+        most = limits.decoded_bytes if is_native else limits.encoded_bytes
+        if len(_pixels(job)) > most or bits > limits.decoded_bytes * _BITS_OF_BYTE:
             raise DeidentificationError(Reason.PIXELS_TOO_LARGE, _PIXEL_DATA)
 
     def _ready(self, process: _Process | None) -> _Process:
@@ -184,7 +194,7 @@ class PixelWorker:
 
     def _say_if_closed(self) -> None:
         if self._closed:
-            raise Stopping("pixels are not blanked any more: the node stops")
+            raise Stopping("pixels are not worked on any more: the node stops")
 
     def _end(self, process: _Process | None) -> None:
         if process is not None:
@@ -226,21 +236,22 @@ class _Process:
         """Whether it has not ended of itself."""
         return self._process.poll() is None
 
-    def blank(self, job: PixelJob, limits: PixelLimits, deadline: float) -> PixelResult:
+    def work(self, job: Job, limits: PixelLimits, deadline: float) -> PixelResult:
         """Hand a job over and wait for its answer.
 
         Raises:
             _Failed: there is none in time, or none that can be used.
             DeidentificationError: as the process says.
         """
-        head = _said_of(job)
-        self._write(_FRAME.pack(len(head), len(job.fragments)) + head, deadline)
-        self._write(job.fragments, deadline)
+        head, body = _said_of(job), _pixels(job)
+        self._write(_FRAME.pack(len(head), len(body)) + head, deadline)
+        self._write(body, deadline)
         head_bytes, body_bytes = _FRAME.unpack(self._read(_FRAME.size, deadline))
         if head_bytes > _MOST_HEAD_BYTES or body_bytes > 2 * limits.decoded_bytes:
             raise _Failed
         answer = self._read(head_bytes, deadline)
-        return _result(answer, self._read(body_bytes, deadline))
+        wanted = frozenset((job.target,)) if isinstance(job, TranscodeJob) else _OF_BLANKING
+        return _result(answer, self._read(body_bytes, deadline), wanted)
 
     def kill(self) -> None:
         """Stop it at once, whatever it does; another thread may be waiting for it."""
@@ -284,29 +295,39 @@ def _await(pipe: IO[bytes], event: int, deadline: float) -> None:
 # ---- what goes over the pipes
 
 
-def _said_of(job: PixelJob) -> bytes:
+def _pixels(job: Job) -> bytes | memoryview:
+    return job.value if isinstance(job, TranscodeJob) else job.fragments
+
+
+def _failure(job: Job) -> Reason:
+    """Why there is no result, where nothing says it better."""
+    return Reason.TRANSCODE if isinstance(job, TranscodeJob) else Reason.PIXELS_UNREADABLE
+
+
+def _said_of(job: Job) -> bytes:
     keep = job.decision.keep
-    said = {
+    said: dict[str, Any] = {
         "transfer_syntax": job.transfer_syntax_uid,
         "geometry": asdict(job.geometry),
         "boxes": [asdict(box) for box in job.decision.boxes],
         "keep": None if keep is None else [asdict(box) for box in keep],
     }
+    if isinstance(job, TranscodeJob):
+        said |= {"target": job.target, "quality": job.quality}
     return json.dumps(said).encode()
 
 
-def _job(head: bytes, fragments: bytes) -> PixelJob:
+def _job(head: bytes, body: bytes) -> Job:
     said = json.loads(head)
     keep = said["keep"]
-    return PixelJob(
-        said["transfer_syntax"],
-        Geometry(**said["geometry"]),
-        Decision(
-            tuple(Box(**box) for box in said["boxes"]),
-            None if keep is None else tuple(Box(**box) for box in keep),
-        ),
-        fragments,
+    source, geometry = said["transfer_syntax"], Geometry(**said["geometry"])
+    decision = Decision(
+        tuple(Box(**box) for box in said["boxes"]),
+        None if keep is None else tuple(Box(**box) for box in keep),
     )
+    if "target" not in said:
+        return PixelJob(source, geometry, decision, body)
+    return TranscodeJob(source, geometry, body, said["target"], said["quality"], decision)
 
 
 def _answer(result: PixelResult) -> bytes:
@@ -315,8 +336,8 @@ def _answer(result: PixelResult) -> bytes:
     return json.dumps(said).encode()
 
 
-def _result(head: bytes, element: bytes) -> PixelResult:
-    """Read an answer.
+def _result(head: bytes, element: bytes, wanted: frozenset[str] = _OF_BLANKING) -> PixelResult:
+    """Read an answer, which is in one of the transfer syntaxes that are wanted.
 
     Raises:
         _Failed: it is none.
@@ -333,7 +354,7 @@ def _result(head: bytes, element: bytes) -> PixelResult:
     except (ValueError, KeyError, TypeError):
         raise _Failed from None
     are_known = all(_ATTRIBUTES.get(tag) == vr for tag, (vr, _) in attributes.items())
-    if not are_known or not _is_pixel_data(uid, element):
+    if not are_known or uid not in wanted or not _is_pixel_data(uid, element):
         raise _Failed
     return PixelResult(uid, element, attributes)
 
@@ -346,14 +367,14 @@ def _is_pixel_data(uid: str, element: bytes) -> bool:
     if uid in _ENCAPSULATED:
         return length == _UNDEFINED and element.endswith(_SEQUENCE_END)
     size = int.from_bytes(length, "little")
-    return uid == EXPLICIT_LITTLE and len(element) == _ELEMENT_HEAD_BYTES + size
+    return len(element) == _ELEMENT_HEAD_BYTES + size
 
 
 # ---- the process
 
 
 def main() -> None:
-    """Blank what comes over stdin until it ends; the arguments are memory in bytes and seconds."""
+    """Do what comes over stdin until it ends; the arguments are memory in bytes and seconds."""
     memory_bytes, job_s = map(int, sys.argv[1:])
     with suppress(OSError):  # where there is no such file, nothing is lost but an order
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO, "ascii")
@@ -365,14 +386,14 @@ def main() -> None:
     while frame := requests.read(_FRAME.size):
         head_bytes, body_bytes = _FRAME.unpack(frame)
         _grant(job_s)
-        head, element = _blanked(requests, head_bytes, body_bytes)
+        head, element = _done(requests, head_bytes, body_bytes)
         answers.write(_FRAME.pack(len(head), len(element)) + head)
         answers.write(element)
         answers.flush()
 
 
 def _bind(memory_bytes: int) -> None:
-    """Give up what blanking does not need: memory without end, files, cores."""
+    """Give up what pixels do not need: memory without end, files, cores."""
     bounds = {
         resource.RLIMIT_AS: memory_bytes,
         resource.RLIMIT_CORE: 0,
@@ -397,22 +418,32 @@ def _grant(job_s: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (_lower(most, hard), hard))
 
 
-def _blanked(requests: IO[bytes], head_bytes: int, body_bytes: int) -> tuple[bytes, bytes]:
+def _done(requests: IO[bytes], head_bytes: int, body_bytes: int) -> tuple[bytes, bytes]:
     """The answer to one request: JSON and the element, which is empty if there is none."""
+    reason = Reason.PIXELS_UNREADABLE
     try:
-        # Here, so that the node itself needs neither numpy nor codecs.
-        from rules.pixels import blank  # noqa: PLC0415
-
         job = _job(requests.read(head_bytes), requests.read(body_bytes))
-        result = blank(job)
+        reason = _failure(job)
+        result = _worked(job)
         return _answer(result), result.element
     except DeidentificationError as error:
         reason = error.reason
     except MemoryError:
         reason = Reason.PIXELS_TOO_LARGE
     except ImportError:
-        reason = Reason.PIXELS_UNREADABLE
+        pass  # what cannot be decoded is refused
     return json.dumps({"reason": reason.name}).encode(), b""
+
+
+def _worked(job: Job) -> PixelResult:
+    # Here, so that the node itself needs neither numpy nor codecs.
+    if isinstance(job, TranscodeJob):
+        from rules.transcoding import transcode  # noqa: PLC0415
+
+        return transcode(job)
+    from rules.pixels import blank  # noqa: PLC0415
+
+    return blank(job)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ class Answer(Enum):
     BURNED_IN = (0xC106, "Burned-in text is possible, and no rule says where")
     NOT_BLANKED = (0xC107, "Regions of the pixels must be blanked, and cannot be")
     NOT_LISTED = (0xC108, "A list of this node has no entry for the instance")
+    NOT_TRANSCODED = (0xC109, "The pixels cannot be in the transfer syntax asked for")
 
     @property
     def status(self) -> int:
@@ -80,6 +81,7 @@ BY_REASON: Final[Mapping[Reason, Answer]] = MappingProxyType(
         Reason.PIXELS_UNREADABLE: Answer.NOT_BLANKED,
         Reason.PIXELS_TOO_LARGE: Answer.TOO_LARGE,
         Reason.NOT_IN_LOOKUP: Answer.NOT_LISTED,
+        Reason.TRANSCODE: Answer.NOT_TRANSCODED,
     }
 )
 """Why the rules do not let an instance through, and what its sender is told."""

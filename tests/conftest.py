@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 # Names that tests may ask for, and the Debian package that each comes in.
 PEERS = {
     "dcmconv": "dcmtk",
+    "dcmcjpeg": "dcmtk",
+    "dcmdjpeg": "dcmtk",
+    "dcmdjpls": "dcmtk",
+    "dcmdrle": "dcmtk",
     "dcmdump": "dcmtk",
     "dcmodify": "dcmtk",
     "dciodvfy": "dicom3tools",
     "echoscu": "dcmtk",
+    "openssl": "openssl",
     "Orthanc": "orthanc",
     "storescp": "dcmtk",
     "storescu": "dcmtk",

@@ -17,15 +17,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    JPEG2000,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
-from rules import pixels
+from rules import pixels, transcoding
 from rules.errors import DeidentificationError, Reason
 from rules.regions import Box, Decision
 from scp import pixel_worker
 from scp.errors import OutOfSpace, Stopping
 from scp.pixel_worker import DEFAULT_LIMITS, PixelWorker
 from tests.rules.test_pixels import SEQUENCE_END, drawn, instance, job, jpeg
+from tests.rules.test_transcoding import job as encoding_job
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 20.0
@@ -101,6 +110,63 @@ def test_regions_to_keep_travel_as_well(shared):
         wanted = replace(GOOD, decision=decision)
 
         assert shared(wanted) == pixels.blank(wanted)
+
+
+NATIVE = instance(drawn("L", frames=2))
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        *(encoding_job(NATIVE, one) for one in (RLELossless, JPEGLosslessSV1, JPEG2000)),
+        encoding_job(NATIVE, JPEGBaseline8Bit, quality=30),
+        encoding_job(NATIVE, ExplicitVRLittleEndian),
+    ],
+    ids=lambda wanted: wanted.target,
+)
+def test_pixels_are_encoded_as_well(shared, wanted):
+    """With their quality; native ones are their own value."""
+    assert shared(wanted) == transcoding.transcode(wanted)
+
+
+def test_pixels_to_be_encoded_are_blanked_first(shared):
+    """The decision travels with the job."""
+    dataset = instance(drawn("L"))
+    dataset.compress(RLELossless)
+    wanted = encoding_job(dataset, JPEGLosslessSV1, decision=Decision((Box(0, 0, 50, 20),)))
+
+    assert shared(wanted) == transcoding.transcode(wanted)
+    assert shared(wanted) != shared(replace(wanted, decision=Decision()))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"target": "1.2.3"}, {"value": b""}, {"target": JPEGBaseline8Bit, "quality": 0}]
+)
+def test_what_cannot_be_encoded_says_so(shared, changes):
+    """Its reason is not that of blanking."""
+    wanted = replace(encoding_job(instance(drawn("L", 12), 12), RLELossless), **changes)
+
+    assert refused(shared, wanted) is Reason.TRANSCODE
+    assert shared(GOOD) == pixels.blank(GOOD)
+
+
+def test_a_process_that_is_lost_while_it_encodes_says_that_it_could_not():
+    """The one that was to be encoded pays for it."""
+    with working() as worker:
+        (pid,) = pids(worker)
+        os.kill(pid, signal.SIGSTOP)
+        worker._limits = replace(DEFAULT_LIMITS, job_s=0.2)
+
+        assert refused(worker, encoding_job(NATIVE, RLELossless)) is Reason.TRANSCODE
+
+
+def test_native_pixels_are_limited_as_decoded_ones():
+    """They are not smaller than that."""
+    with PixelWorker(1, replace(DEFAULT_LIMITS, encoded_bytes=1000)) as worker:
+        assert worker(encoding_job(NATIVE, RLELossless))
+    with PixelWorker(1, replace(DEFAULT_LIMITS, decoded_bytes=20_000)) as worker:
+        assert refused(worker, encoding_job(NATIVE, RLELossless)) is Reason.PIXELS_TOO_LARGE
+        assert pids(worker) == []
 
 
 def test_nothing_is_started_before_it_is_needed():
@@ -342,9 +408,17 @@ def test_an_answer_that_is_none_is_not_taken(head, element):
         pixel_worker._result(head, element)
 
 
+def test_an_answer_is_in_the_syntax_that_was_asked_for():
+    """Another one, right as it may be, is not what the header will say."""
+    assert pixel_worker._result(HEAD, ELEMENT, frozenset((ExplicitVRLittleEndian,)))
+    with pytest.raises(pixel_worker._Failed):
+        pixel_worker._result(HEAD, ELEMENT, frozenset((JPEGLosslessSV1,)))
+
+
 def test_without_the_extra_images_are_refused(monkeypatch):
     """What cannot be decoded cannot be blanked."""
     monkeypatch.setitem(sys.modules, "rules.pixels", None)
-    head, element = pixel_worker._blanked(io.BytesIO(), 0, 0)
+    request = pixel_worker._said_of(GOOD)
+    head, element = pixel_worker._done(io.BytesIO(request), len(request), 0)
 
     assert (head, element) == (b'{"reason": "PIXELS_UNREADABLE"}', b"")

@@ -40,6 +40,7 @@ REASONS = {
     Reason.BURNED_IN: 0xC106,
     Reason.PIXELS_UNREADABLE: 0xC107,
     Reason.NOT_IN_LOOKUP: 0xC108,
+    Reason.TRANSCODE: 0xC109,
     Reason.TOO_LARGE: 0xA700,
     Reason.PIXELS_TOO_LARGE: 0xA700,
     Reason.SOP_CLASS_DIFFERS: 0xA900,
