@@ -26,7 +26,7 @@ run: $(READY) ## Run the node with CONFIG (config.yaml)
 	@$(BIN)/anonode run --config $(CONFIG)
 
 test: $(READY) ## Run the tests but the slow ones
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 check: $(READY) ## Check format, lint and types, then run the tests
 	@$(BIN)/ruff format --check .
