@@ -23,6 +23,7 @@ from rules.dummies import dummy
 from rules.operators import (
     DESCEND,
     DUMMY_TEXT,
+    FOLLOW,
     KEEP,
     KEEP_FITTING,
     REMOVE,
@@ -108,12 +109,17 @@ class Base:
         if self.name == "basic":
             return self._basic(tag)
         if self.keeps_unnamed:
-            return kept(tag), "base none"
+            return self._kept(tag)
         return self._bare(tag)
 
     def protects(self, tag: int) -> bool:
         """Whether the base changes or removes this attribute."""
-        return self.action(tag)[0] not in (KEEP, KEEP_FITTING, DESCEND)
+        return self.action(tag)[0] not in (KEEP, KEEP_FITTING, DESCEND, FOLLOW)
+
+    def _kept(self, tag: int) -> Reasoned:
+        if self.using.follows and is_reference(tag):
+            return FOLLOW, "references follow"
+        return kept(tag), "base none"
 
     def _bare(self, tag: int) -> Reasoned:
         if tag in _READABLE:
@@ -169,7 +175,7 @@ class Base:
             operator = KEEP if self.keeps_unknown else REMOVE
             return operator, "not in the data dictionary: as private elements"
         vr = vr_of(tag)
-        if vr == "UI" and not any(kind in keyword_of(tag) for kind in _KINDS):
+        if is_reference(tag):
             return unlisted_uid(self.using), "safety net: every reference is protected"
         if vr == "PN":
             return Dummy(), "safety net: PN outside the table"
@@ -199,6 +205,11 @@ def base_of(name: str, edition: str, using: Settings, *, keeps_unknown: bool = F
     listed = rows(edition) if name == "basic" else ()
     exact = {row.value: row for row in listed if row.mask == _EXACT}
     return Base(name, edition, using, exact, keeps_unknown=keeps_unknown)
+
+
+def is_reference(tag: int) -> bool:
+    """Whether a standard attribute is a UID that names a thing, not a kind of thing."""
+    return vr_of(tag) == "UI" and not any(kind in keyword_of(tag) for kind in _KINDS)
 
 
 def kept(tag: int) -> Operator:

@@ -80,13 +80,14 @@ class Blocks:
         Returns:
             An operator, a Guarded that admits the element, or one of the verdicts above.
         """
-        number = tag & 0xFFFF
-        if _FIRST_CREATOR <= number <= _LAST_CREATOR:
-            return self._reserved(tag, value, length)
-        if number <= _LAST_CREATOR:  # group lengths, and elements that no block can own
+        number, own = tag & 0xFFFF, self._private.by_tag.get(tag)
+        if own is None and number <= _LAST_CREATOR:
+            if number >= _FIRST_CREATOR:
+                return self._reserved(tag, value, length)
+            # group lengths, and elements that no block can own
             return REMOVE if number == 0 else self._private.otherwise
         block = self._blocks.get(tag & 0xFFFFFF00, self._nobody)
-        action = block.wanted.get(number & 0xFF, block.otherwise)
+        action = own or block.wanted.get(number & 0xFF, block.otherwise)
         if action is not REMOVE:
             action = self._admitted(action, vr, value, length)
         if action is REMOVE:
@@ -94,6 +95,8 @@ class Blocks:
             return action
         if action is not ITEMS_OR_NOTHING:
             self._restore(block)
+        if action is KEEP and vr == b"UI":
+            return self._private.references
         unknown = action is KEEP and length != UNDEFINED and vr in _UNKNOWN_VRS
         return MAYBE_ITEMS if unknown and self._starts_item(value) else action
 

@@ -26,6 +26,8 @@ from rules.rewriting import Rewriting
 from rules.targets import LOSSY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rules.derived import Described
     from rules.held import BlankEncapsulated
     from rules.recoding import Recoding
@@ -69,7 +71,7 @@ class Body:
         self._recoding = recoding
         self._whole_bytes = whole_bytes
         self._blank = blank
-        self._stage = self._gather_header
+        self._stage: Callable[[Buffer], list[Buffer]] = self._gather_header
         self._header = terms.new_header()
         self._held: bytearray | None = None
         self._tail = bytearray()
@@ -100,7 +102,10 @@ class Body:
         buffers = self._finish_header() if self._rewriting is None else []
         if self._pixels is not None:
             self._gather_tail(self._pixels.finish())
-        return buffers + self._released() + self._rewritten_tail()
+        buffers += self._released() + self._rewritten_tail()
+        # A method of its own would keep it, and a piece of the pixels, until cycles are collected.
+        self._stage = _nothing
+        return buffers
 
     # --- stages
 
@@ -241,6 +246,11 @@ class Body:
         if self._recoding:
             tail = self._recoding.elements(tail, self._rewriting.root)
         return list(_joined(tail))
+
+
+def _nothing(_: Buffer) -> list[Buffer]:
+    """Behind the end there is no stage."""
+    return []
 
 
 def _joined(buffers: list[bytes]) -> list[bytes]:

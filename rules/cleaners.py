@@ -48,6 +48,7 @@ class Settings:
         lists: Of Clean Descriptors.
         days: Least and greatest offset of dates.
         seconds: Likewise of times.
+        follows: Whether references follow UIDs that get a new name, where a base keeps them.
     """
 
     scope: str
@@ -55,6 +56,7 @@ class Settings:
     lists: Lists
     days: tuple[int, int]
     seconds: tuple[int, int]
+    follows: bool = False
 
 
 def settings(profile: Profile) -> Settings:

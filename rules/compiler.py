@@ -26,7 +26,7 @@ from rules.explanation import lines
 from rules.item_plans import PlansOfItems
 from rules.marks import Claims, marks
 from rules.nodes import Node, Rule, tree, unreachable
-from rules.operators import DESCEND, KEEP, REMOVE, Dummy
+from rules.operators import DESCEND, FOLLOW, KEEP, KEEP_WHOLE, REMOVE, Dummy
 from rules.options import (
     CLEAN_PIXEL_DATA,
     CLEAN_STRUCTURED_CONTENT,
@@ -50,14 +50,38 @@ if TYPE_CHECKING:
     from rules.plan import Chooser, Line
     from rules.profile import Profile
 
+_PRIVATE = 0x10000
 
-def compile_plan(profile: Profile) -> Plan:
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the rules of a profile are read; those of a file as the module says.
+
+    Attributes:
+        tree: The rules by their place.
+        everywhere: Those among the rules of the root that hold in every item as well.
+        keeps_ways: Whether paths keep the sequences on their way.
+        follows: Whether references follow UIDs that get a new name, where a base keeps them.
+        renaming: UIDs whose new names are settled; see `Context`.
+    """
+
+    tree: Callable[[Profile], Node] = tree
+    everywhere: Callable[[Node, Base], Node] = lambda root, _: root.without_paths()
+    keeps_ways: bool = True
+    follows: bool = False
+    renaming: Mapping[str, str] = field(default_factory=dict)
+
+
+OF_A_FILE = Reading()
+
+
+def compile_plan(profile: Profile, reading: Reading = OF_A_FILE) -> Plan:
     """Compile a profile.
 
     Raises:
         DocumentError: rules that can never apply, each at its place.
     """
-    return _compiler(profile).whole()
+    return _compiler(profile, reading).whole()
 
 
 def explain_class(profile: Profile, sop_class_uid: str) -> tuple[Line, ...]:
@@ -71,15 +95,16 @@ def explain_class(profile: Profile, sop_class_uid: str) -> tuple[Line, ...]:
     return tuple(lines(profile, compiler.root, base, compiler.entries))
 
 
-def _compiler(profile: Profile) -> _Compiler:
-    root = tree(profile)
+def _compiler(profile: Profile, reading: Reading = OF_A_FILE) -> _Compiler:
+    root = reading.tree(profile)
     problems = list(unreachable(root))
     if problems:
         raise DocumentError(problems)
-    using = settings(profile)
+    using = replace(settings(profile), follows=reading.follows)
     base = base_of(profile.base, profile.edition, using, keeps_unknown=profile.private == "keep")
     entries = safe_entries(using) if SAFE_PRIVATE in using.options else {}
-    return _Compiler(profile, root, root.without_paths(), base, entries, _choosers(profile))
+    everywhere = reading.everywhere(root, base)
+    return _Compiler(profile, reading, root, everywhere, base, entries, _choosers(profile))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +113,7 @@ class _Compiler:
 
     Attributes:
         profile: Of the file.
+        reading: Of its rules.
         root: Its rules.
         everywhere: Those that hold at every depth.
         base: Where nothing is known of types.
@@ -96,6 +122,7 @@ class _Compiler:
     """
 
     profile: Profile
+    reading: Reading
     root: Node
     everywhere: Node
     base: Base
@@ -122,6 +149,7 @@ class _Compiler:
             pixels=_pixels(self.profile),
             digest=digest(self.profile),
             lines=tuple(lines(self.profile, self.root, base, self.entries)),
+            renaming=self.reading.renaming,
         )
         if base.name != "basic":
             return whole
@@ -142,9 +170,10 @@ class _Compiler:
         return Plan(
             name=self.profile.name,
             scope=self.profile.scope,
-            actions=_actions(rules, base),
+            actions=self._actions(rules, base),
             private=self._private(rules),
             inserts=node.inserts(),
+            additions=node.additions(),
             items=items.beside(named) if named else items,
             nested=nested,
             choosers=self.choosers,
@@ -155,7 +184,7 @@ class _Compiler:
     ) -> Plan:
         """The plan of items that no path leads to: nothing is inserted into them."""
         base = self.base.at(place) if place else self.base
-        return replace(self.plan(Node(), base, items, nested=nested), inserts=())
+        return replace(self.plan(Node(), base, items, nested=nested), inserts=(), additions=())
 
     def _root_plan(self, base: Base, items: PlansOfItems, wanted: Mapping[int, Operator]) -> Plan:
         """The plan of a root with the marks, which a rule of the profile may overrule."""
@@ -191,23 +220,36 @@ class _Compiler:
             return None
         return Place(keyword_of(sequence), sequence)
 
+    def _actions(self, rules: Node, base: Base) -> Actions:
+        actions = Actions(_resolver(rules, base), rules.names)
+        actions.update((tag, rule.for_tag(tag)) for tag, rule in rules.exact.items())
+        if self.reading.keeps_ways:
+            actions.update((tag, DESCEND) for tag in rules.ways())
+        return actions
+
     def _private(self, rules: Node) -> PrivateActions:
+        using = self.base.using
         by_rule = {key: rule.operator for key, rule in rules.private.items()}
-        otherwise = KEEP if self.profile.private == "keep" else REMOVE
-        trusted = characteristics(self.profile, self.base.using)
-        return PrivateActions({**self.entries, **by_rule}, otherwise, trusted)
+        return PrivateActions(
+            {**self.entries, **by_rule},
+            KEEP if self.profile.private == "keep" else REMOVE,
+            characteristics(self.profile, using),
+            {tag: rule.operator for tag, rule in rules.exact.items() if tag & _PRIVATE},
+            references=FOLLOW if using.follows else KEEP,
+        )
 
     def _options(self) -> tuple[str, ...]:
         return tuple(option for option in OPTIONS if option in self.base.using.options)
 
     def _keeps_private(self) -> bool:
         """Whether private elements stay that no option lets stay."""
-        named = any(rule.operator is not REMOVE for rule in self.root.private.values())
-        return self.profile.private == "keep" or named
+        by_tag = (rule for tag, rule in self.root.exact.items() if tag & _PRIVATE)
+        rules = (*self.root.private.values(), *by_tag)
+        return self.profile.private == "keep" or any(rule.operator is KEEP for rule in rules)
 
     def _exposed(self) -> tuple[int, ...]:
         """Tags that the base protects and the profile's rules keep."""
-        keeping = [rule for rule in self.root.rules() if rule.operator is KEEP]
+        keeping = [rule for rule in self.root.rules() if rule.operator in (KEEP, KEEP_WHOLE)]
         protected = [tag for tag in self.base.named if self.base.protects(tag)]
         kept_rows = {tag for tag in protected for rule in keeping if rule.matches(tag)}
         unlisted = {
@@ -216,7 +258,8 @@ class _Compiler:
             if isinstance(rule.selector.target, TagPattern)
             and self.base.protects(rule.selector.target.value)
         }
-        return tuple(sorted({*kept_rows, *unlisted, *set(self.root.ways()) & set(protected)}))
+        ways = set(self.root.ways()) if self.reading.keeps_ways else set()
+        return tuple(sorted({*kept_rows, *unlisted, *ways & set(protected)}))
 
 
 @dataclass(slots=True)
@@ -250,13 +293,6 @@ class _Classes:
             digest=self.generic.digest,
             lines=self.generic.lines,
         )
-
-
-def _actions(rules: Node, base: Base) -> Actions:
-    actions = Actions(_resolver(rules, base), rules.names)
-    actions.update((tag, rule.for_tag(tag)) for tag, rule in rules.exact.items())
-    actions.update((tag, DESCEND) for tag in rules.ways())
-    return actions
 
 
 def _resolver(rules: Node, base: Base) -> Callable[[int], Operator]:

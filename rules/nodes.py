@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rules.base import kept
 from rules.errors import Problem
 from rules.operators import KEEP, REMOVE
+from rules.private import Addition, Written
 from rules.profile import Items as ItemsValue
 from rules.profile import Literal as LiteralValue
 from rules.replacing import operator_of, target_vr, vr_to_write
@@ -130,6 +131,18 @@ class Node:
         wanted = [(tag, rule) for tag, rule in sorted(self.exact.items()) if rule.inserts]
         return tuple((tag, vr_to_write(tag), rule.operator) for tag, rule in wanted)
 
+    def additions(self) -> tuple[Addition, ...]:
+        """The private elements among them."""
+        wanted = (rule for _, rule in sorted(self.private.items()) if rule.inserts)
+        return tuple(_addition(rule) for rule in wanted)
+
+
+def _addition(rule: Rule) -> Addition:
+    target, written = rule.selector.target, rule.operator
+    if not isinstance(target, PrivateTag) or not isinstance(written, Written):
+        raise TypeError(rule.verb)
+    return Addition(target.group, target.creator, target.element, target.block, written)
+
 
 def tree(profile: Profile) -> Node:
     """All rules of a profile."""
@@ -144,8 +157,10 @@ def _rules(profile: Profile) -> Iterator[Rule]:
         yield Rule(removal.selector, REMOVE, removal.mark, "Remove")
     for change in profile.replace:
         is_literal = isinstance(change.value, LiteralValue | ItemsValue)
-        vr = target_vr(change.selector)
+        vr = target_vr(change.selector, change.value)
         operator = operator_of(vr, change.value, profile, change.selector)
+        if isinstance(change.selector.target, PrivateTag):
+            operator = Written(vr, operator)
         yield Rule(change.selector, operator, change.mark, "Replace", inserts=is_literal)
     for keeping in profile.keep:
         yield Rule(keeping.selector, KEEP, keeping.mark, "Keep")

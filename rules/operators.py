@@ -21,7 +21,7 @@ from rules.identity import Identity, no_identity
 from rules.tables.dictionary import is_registered_uid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rules.errors import Reason
     from rules.pseudonyms import Pseudonyms
@@ -78,6 +78,8 @@ class Context:
         sibling: The encoded value of another element of the same level; empty when absent.
         identity: The patient's and the instance's own values, gathered when first asked for.
         offsets: Those of dates that were asked for, in days and seconds, by who asked.
+        renaming: UIDs whose new names are settled, whatever the key makes of them; a name of
+            its own means that it stays.
     """
 
     pseudonyms: Pseudonyms
@@ -87,6 +89,7 @@ class Context:
     sibling: Callable[[int], bytes] = lambda _: b""
     identity: Callable[[], Identity] = no_identity
     offsets: dict[object, tuple[int, int]] = field(default_factory=dict)
+    renaming: Mapping[str, str] = field(default_factory=dict)
 
 
 class Operator(Protocol):
@@ -135,6 +138,7 @@ class Verdict:
 
 KEEP = Verdict("K", "keep")
 KEEP_FITTING = Verdict("K", "keep, if its value is one of the standard's VR")
+KEEP_WHOLE = Verdict("K", "keep with all it holds, byte for byte")
 DESCEND = Verdict("K", "keep, rules apply inside")
 REMOVE = Verdict("X", "remove")
 
@@ -194,9 +198,35 @@ class RemapUID:
 
     def _one(self, padded_uid: str, context: Context) -> str:
         uid = padded_uid.strip(" \0")
+        settled = context.renaming.get(uid)
+        if settled is not None:
+            return settled
         if is_registered_uid(uid) or not (uid or self.never_empty):
             return uid
         return context.pseudonyms.uid(self.scope, uid)
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUID:
+    """A reference: UIDs with a new name get it, all else stays byte for byte."""
+
+    code: str = "U"
+    constant: ClassVar[bool] = False
+
+    def describe(self) -> str:
+        """See Operator."""
+        return "follow what it refers to"
+
+    def apply(self, vr: str, value: bytes, context: Context) -> bytes:  # noqa: ARG002
+        """See Operator; the very same object where nothing changes."""
+        names = context.renaming
+        originals = [uid.strip(" \0") for uid in plain(value).split("\\")]
+        if names.keys().isdisjoint(originals):
+            return value
+        return padded("UI", "\\".join(names.get(uid, uid) for uid in originals).encode("latin-1"))
+
+
+FOLLOW = FollowUID()
 
 
 @dataclass(frozen=True, slots=True)

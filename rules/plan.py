@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
 
-from rules.operators import KEEP
+from rules.operators import KEEP, Verdict
 from rules.regions import NO_POLICY
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rules.conditions import Condition
     from rules.operators import Operator
-    from rules.private import Characteristics
+    from rules.private import Addition, Characteristics
     from rules.regions import PixelPolicy
 
 _REMEMBERED = 1 << 14
@@ -52,12 +52,15 @@ class PrivateActions:
 
     `by_creator` is keyed by group, private creator and the low byte of the element number, and
     may hold `rules.private.Guarded`; `otherwise` is KEEP or REMOVE; `characteristics` is what
-    makes operators of (0008,0300) of an instance, None where that is not trusted.
+    makes operators of (0008,0300) of an instance, None where that is not trusted; `by_tag` goes
+    before all of them, whose block it is; `references` is what UIDs get that are kept.
     """
 
     by_creator: Mapping[tuple[int, str, int], Operator]
     otherwise: Operator
     characteristics: Characteristics | None = None
+    by_tag: Mapping[int, Operator] = field(default_factory=dict)
+    references: Operator = KEEP
     blocks: Mapping[tuple[int, str], Mapping[int, Operator]] = field(init=False, repr=False)
     """The same by group and creator, then by element: what a block asks for once."""
 
@@ -70,7 +73,8 @@ class PrivateActions:
     @property
     def keeps_nothing(self) -> bool:
         """Whether no private element can survive, so that creators need no bookkeeping."""
-        return self.otherwise is not KEEP and not self.by_creator and self.characteristics is None
+        named = self.by_creator or self.by_tag or self.characteristics is not None
+        return self.otherwise is not KEEP and not named
 
     def with_entries(self, entries: Mapping[tuple[int, str, int], Operator]) -> PrivateActions:
         """These actions and what an instance says of its own elements; what stands, stands."""
@@ -129,6 +133,7 @@ class Plan:
         actions: For standard attributes.
         private: For private elements.
         inserts: (tag, VR, operator), ascending: added where the tag is absent.
+        additions: Private elements, likewise.
         items: Plans of the items of sequences that path rules name.
         nested: The plan of every other item; None when it is this plan itself.
         choosers: By tag of a sequence at this level: what chooses the plan of each item.
@@ -137,6 +142,7 @@ class Plan:
         digest: SHA-256 of the profile, the edition and the release, in hexadecimal.
         lines: The explanation, root plan only.
         by_class: Root plan of the generic reading only: the plan for one SOP class.
+        renaming: UIDs whose new names are settled, of the generic reading; see `Context`.
     """
 
     name: str
@@ -144,6 +150,7 @@ class Plan:
     actions: Actions
     private: PrivateActions
     inserts: tuple[tuple[int, str, Operator], ...] = ()
+    additions: tuple[Addition, ...] = ()
     items: Mapping[int, ItemPlans] = field(default_factory=dict)
     nested: Plan | None = None
     choosers: Mapping[int, Chooser] = field(default_factory=dict)
@@ -152,18 +159,26 @@ class Plan:
     digest: str = ""
     lines: tuple[Line, ...] = ()
     by_class: Callable[[str], Plan] | None = None
+    renaming: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def of_class(self, sop_class_uid: str) -> Plan:
         """The plan that knows the attribute types of this SOP class; this one if unknown."""
         return self.by_class(sop_class_uid) if self.by_class else self
 
     def overridden(self, overrides: Mapping[int, tuple[str, Operator]]) -> Plan:
-        """This plan with other operators for some root tags, inserted where they are absent."""
+        """This plan with other operators for some root tags, inserted where they are absent.
+
+        Verdicts, which write nothing, are not inserted.
+        """
         actions = Actions(self.actions.__getitem__, self.actions.ruled)
         actions.update(self.actions)
         actions.update((tag, operator) for tag, (_, operator) in overrides.items())
         standing = [insert for insert in self.inserts if insert[0] not in overrides]
-        new = [(tag, vr, operator) for tag, (vr, operator) in overrides.items()]
+        new = [
+            (tag, vr, operator)
+            for tag, (vr, operator) in overrides.items()
+            if not isinstance(operator, Verdict)
+        ]
         inserts = tuple(sorted(standing + new, key=itemgetter(0)))
         return replace(self, actions=actions, inserts=inserts, nested=self.nested or self)
 

@@ -94,6 +94,42 @@ class Guarded:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """An operator that brings its own VR: what stood there says nothing of what is written."""
+
+    vr: str
+    operator: Operator
+    constant: ClassVar[bool] = False
+
+    @property
+    def code(self) -> str:
+        """See Operator."""
+        return self.operator.code
+
+    def describe(self) -> str:
+        """See Operator."""
+        return self.operator.describe()
+
+    def apply(self, vr: str, value: bytes, context: Context) -> bytes:
+        """See Operator."""
+        return self.operator.apply(vr, value, context)
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A private element that is written wherever it is absent, with its creator.
+
+    `block` is the high byte of its element number where that is free, or its creator's.
+    """
+
+    group: int
+    creator: str
+    number: int
+    block: int
+    written: Written
+
+
+@dataclass(frozen=True, slots=True)
 class Characteristics:
     """Makes operators of what an instance says of its own private elements.
 

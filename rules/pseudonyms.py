@@ -14,6 +14,7 @@ from base64 import b32encode
 KEY_BYTES = 32
 _IDENTIFIER_BYTES = 10  # 16 characters of base 32: they fit an SH, the narrowest identifier
 _MOST_CHARACTERS = 102  # of two digests
+_REMEMBERED = 1024
 
 
 class Pseudonyms:
@@ -92,7 +93,9 @@ class Pseudonyms:
 
     def _digest(self, purpose: str, scope: str, original: str) -> bytes:
         prefix = self._prefixes.get((purpose, scope))
-        if prefix is None:  # scopes come from the configuration, so there are few
+        if prefix is None:
+            if len(self._prefixes) >= _REMEMBERED:  # every job has a scope of its own
+                self._prefixes.clear()
             prefix = self._prefixes[purpose, scope] = _framed(purpose) + _framed(scope)
         return hmac.digest(self._key, prefix + _framed(original), "sha256")
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rules.dates import Coarsen, Shift, partner_of
+from rules.fitting import choices_of
 from rules.functions import CapAge, HashText, LookUp, Substitute
 from rules.operators import Empty, Items, Pseudonym, RemapUID, literal
+from rules.private import private_vr
 from rules.profile import CapAge as CapAgeValue
 from rules.profile import CoarseDate, Hash, KeyedUID, Literal, Lookup, Regex, ShiftDate
 from rules.profile import Items as ItemsValue
 from rules.profile import Pseudonym as PseudonymValue
-from rules.selectors import TagPattern
+from rules.selectors import PrivateTag, TagPattern
 from rules.tables.dictionary import vr_of
+from rules.values import DATA_PREFIX, check
 
 if TYPE_CHECKING:
     from rules.operators import Operator
@@ -49,10 +52,29 @@ def vr_to_write(tag: int) -> str:
     return (vr_of(tag) or _UNKNOWN_VR).split(" or ")[0]
 
 
-def target_vr(selector: Selector) -> str:
-    """The VR of what a selector names; UN where only the instance knows it."""
+def target_vr(selector: Selector, value: Value) -> str:
+    """The VR that a value is written with where a selector names it."""
     target = selector.target
-    return vr_to_write(target.value) if isinstance(target, TagPattern) else _UNKNOWN_VR
+    if isinstance(target, PrivateTag):
+        return private_vr_to_write(target, value.text if isinstance(value, Literal) else "")
+    return vr_to_write(target.value)
+
+
+def private_vr_to_write(target: PrivateTag, text: str) -> str:
+    """The VR of the private dictionary, the first of several; else one that holds the text.
+
+    Bytes are UN, a line of at most 64 characters is LO, and longer text UT.
+    """
+    known = private_vr(target.group, target.creator, target.element)
+    if known:
+        return choices_of(known[0])[0]
+    if text.startswith(DATA_PREFIX):
+        return _UNKNOWN_VR
+    try:
+        check("LO", text)
+    except ValueError:
+        return "UT"
+    return "LO"
 
 
 def _keyed(value: Value, scope: str) -> Operator | None:

@@ -199,6 +199,7 @@ class Rewriting:
             identity=cache(
                 lambda: collect(data, implicit=implicit, charsets=charsets, entries=entries)
             ),
+            renaming=self._terms.plan.renaming,
         )
 
     def _declared(self) -> PrivateActions | None:

@@ -79,11 +79,15 @@ class TagPattern:
 
 @dataclass(frozen=True, slots=True)
 class PrivateTag:
-    """A private attribute: group, creator, and the low byte of the element number."""
+    """A private attribute: group, creator, and the low byte of the element number.
+
+    `block` is where its creator would rather reserve one, if it has to.
+    """
 
     group: int
     creator: str
     element: int
+    block: int = field(default=0x10, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,11 +274,12 @@ def _unknown(part: str) -> str:
         return f'{shown} is half a tag: quote the whole, "(0010,0020)"'
     if part.casefold().startswith("0x") or re.fullmatch(r"[(]?[0-9A-Fa-fXx ]+([,-].*)?", part):
         return f"{shown} is no tag: a tag has eight hexadecimal digits, as in (0010,0020)"
-    return f"{shown} is no attribute{_nearest_keyword(part)}"
+    return f"{shown} is no attribute{nearest_keyword(part)}"
 
 
 @lru_cache(1024)
-def _nearest_keyword(word: str) -> str:
+def nearest_keyword(word: str) -> str:
+    """`; did you mean X?` for the nearest keyword, else nothing."""
     return nearest(word, _keywords())
 
 

@@ -170,6 +170,16 @@ def encode_text(vr: str, text: str, charsets: tuple[str, ...]) -> bytes:
     if text.startswith(DATA_PREFIX):
         return encode(vr, text)
     _check_text(vr, text)
+    return transcribed(vr, text, charsets)
+
+
+def transcribed(vr: str, text: str, charsets: tuple[str, ...]) -> bytes:
+    """Encode a text that stands elsewhere already: as above, but its form is not judged.
+
+    Raises:
+        Unencodable: the character sets cannot hold it.
+        ValueError: it has more bytes than the VR can say, or a character set is not known.
+    """
     if text.isascii():
         return _bounded(vr, text.encode("ascii"))
     encodings = _encodings(charsets)

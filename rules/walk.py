@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from rules.blocks import HOLD, ITEMS_OR_NOTHING, MAYBE_ITEMS, Blocks
@@ -41,9 +42,20 @@ from rules.elements import (
 )
 from rules.errors import DeidentificationError, InstanceRefused, Reason
 from rules.fitting import LEGAL, fits_tag
-from rules.operators import DESCEND, KEEP, KEEP_FITTING, REMOVE, AppendCodes, Refusal, Verdict
+from rules.operators import (
+    DESCEND,
+    FOLLOW,
+    KEEP,
+    KEEP_FITTING,
+    KEEP_WHOLE,
+    REMOVE,
+    AppendCodes,
+    Refusal,
+    plain,
+)
 from rules.plan import PrivateActions
-from rules.private import Guarded
+from rules.private import Guarded, Written
+from rules.reservations import reserved
 from rules.tables.dictionary import vr_of
 from rules.values import Unencodable
 
@@ -57,7 +69,6 @@ if TYPE_CHECKING:
 _DELIMITERS = 0xFFFE0000
 _SEQUENCE_VRS = frozenset((b"SQ", b"UN", b""))
 _SIZE_OF_LENGTH = 4
-_AS_IT_IS = Verdict("K", "keep, byte for byte")
 _NO_BLOCKS = Blocks(PrivateActions({}, REMOVE), b"", [])  # of every level without private elements
 _REMEMBERED = 1 << 12
 
@@ -125,6 +136,9 @@ class Walk:
             raise DeidentificationError(Reason.TRUNCATED) from None
         except TooDeep:
             raise DeidentificationError(Reason.TOO_DEEP) from None
+        finally:
+            # Else the two would keep one another, and the header, until cycles are collected.
+            self.context.sibling = self._implicit_context.sibling = _no_sibling
         self.last_tag = level.last
         return level.out
 
@@ -139,10 +153,16 @@ class Walk:
             raise DeidentificationError(Reason.TOO_MANY_ELEMENTS)
 
 
+def _no_sibling(_: int) -> bytes:
+    """Of no level."""
+    return b""
+
+
 class _Level:
     """The elements of the root or of one item."""
 
     __slots__ = (
+        "_additions",
         "_blocks",
         "_bounds",
         "_data",
@@ -166,6 +186,7 @@ class _Level:
         self._depth = depth
         self._implicit = implicit
         self._inserts = list(plan.inserts) if insert else []
+        self._additions = plan.additions if insert else ()
         self._private = walk.private or plan.private
         self._bounds = (0, 0)
         self._values: dict[int, tuple[int, int]] | None = None
@@ -187,11 +208,13 @@ class _Level:
         Returns:
             The position behind what was read.
         """
+        self._bounds = resume[0], bound
+        if self._additions:
+            self._reserve()
         data, out, actions = self._data, self.out, self._plan.actions
         keep, fitting, remove, undefined = KEEP, KEEP_FITTING, REMOVE, UNDEFINED  # faster
         legal, private = LEGAL, self._blocks.action
         no_private = self._blocks is _NO_BLOCKS
-        self._bounds = resume[0], bound
         attention = self._attention()
         last, visited, removed, run = self.last, 0, 0, resume[0]
         limit = bound or len(data)
@@ -256,7 +279,23 @@ class _Level:
             inserted, vr, operator = self._inserts.pop(0)
             if inserted != tag:
                 self._write(inserted, vr, b"", operator)
+                if inserted & 0x10000:
+                    self._blocks.stays(inserted)
         return self._attention()
+
+    def _reserve(self) -> None:
+        """Find a place for the private elements that the plan adds, each with its creator."""
+        values = self._standing()
+        private = [tag for tag in values if tag & 0x10000]
+        texts = {tag: plain(bytes(self._data[slice(*values[tag])])) for tag in private}
+        try:
+            placed = reserved(self._additions, texts, self._private)
+        except ValueError:
+            raise DeidentificationError(Reason.OPERATOR) from None
+        self._inserts = sorted([*self._inserts, *placed], key=itemgetter(0))
+        own = {tag: Written(vr, operator) for tag, vr, operator in placed}
+        self._private = replace(self._private, by_tag={**self._private.by_tag, **own})
+        self._blocks = Blocks(self._private, self._data, self.out)
 
     def _changed(
         self, tag: int, vr: bytes, pos: int, value: int, length: int, action: Operator
@@ -271,10 +310,12 @@ class _Level:
             return self._maybe_items(tag, vr, pos, value, value + length, action)
         if action is DESCEND and vr not in _SEQUENCE_VRS:
             action = REMOVE  # the dictionary says sequence, the bytes say not: never guess
+        if action is FOLLOW:
+            action = self._following(vr, value, length)
         if action is KEEP or action is DESCEND:
             return self._descend(tag, vr, pos, value, length)
         stop = value + length if length != UNDEFINED else self._end(tag, value, vr)
-        if action is _AS_IT_IS:
+        if action is KEEP_WHOLE:
             self.out.append(self._data[pos:stop])
         elif action is REMOVE:
             self._touched(tag, b"", REMOVE)  # the plan may have meant to keep it
@@ -285,6 +326,14 @@ class _Level:
             self._replace(tag, vr, content, action)
         return stop
 
+    def _following(self, vr: bytes, value: int, length: int) -> Operator:
+        """What following means for an element; most refer to nothing that has a new name."""
+        if length == UNDEFINED or vr == b"SQ":
+            return KEEP
+        content = self._data[value : value + length]
+        is_same = FOLLOW.apply("UI", content, self._walk.context) is content
+        return KEEP_WHOLE if is_same else FOLLOW
+
     def _fitting(self, tag: int, vr: bytes, value: int, length: int) -> Operator:
         """What keeping means for an element that may not be as the standard has it."""
         if vr_of(tag) == "SQ":
@@ -294,7 +343,7 @@ class _Level:
             fragments = is_legal and not is_items(vr, implicit=self._implicit)
             return KEEP if fragments else REMOVE
         fits = is_legal or fits_tag(tag, vr, bytes(self._data[value : value + length]))
-        return _AS_IT_IS if fits else REMOVE
+        return KEEP_WHOLE if fits else REMOVE
 
     def _end(self, tag: int, value: int, vr: bytes) -> int:
         if not self._depth and tag in self._walk.ends:
@@ -320,6 +369,8 @@ class _Level:
     def _replace_private(self, tag: int, vr: bytes, content: bytes, operator: Operator) -> None:
         if isinstance(operator, Guarded):
             self._write(tag, operator.written_vr(vr, content), content, operator.operator)
+        elif isinstance(operator, Written):
+            self._write(tag, operator.vr, content, operator.operator)
         else:
             self._write(tag, _written_vr(tag, vr), content, operator)
 
@@ -354,10 +405,13 @@ class _Level:
 
     def _sibling(self, tag: int) -> bytes:
         """The value of another element of this level, as received; empty when absent."""
+        start, stop = self._standing().get(tag, (0, 0))
+        return self._data[start:stop]
+
+    def _standing(self) -> dict[int, tuple[int, int]]:
         if self._values is None:
             self._values = self._scanned()
-        start, stop = self._values.get(tag, (0, 0))
-        return self._data[start:stop]
+        return self._values
 
     def _scanned(self) -> dict[int, tuple[int, int]]:
         """Where the values of this level stand, as far as it can be read."""
