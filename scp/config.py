@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import Field
 
@@ -48,6 +48,8 @@ _PORTS = range(65536)
 _MIB = 1 << 20
 _DAY_S = 86_400
 
+SYSTEMD: Final = "systemd"
+"""`credentials:` of a REST API whose users systemd hands over."""
 EMBEDDED = """\
 version: 1
 routes:
@@ -87,6 +89,36 @@ class NodeConfig:
     message_bytes: int
     header_bytes: int
     in_flight_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestConfig:
+    """The REST API.
+
+    Attributes:
+        host: The address or host name it listens on.
+        port: 0 for any free one.
+        profile: Name of the profile that uploads go through.
+        hosts: Names by which it may be asked for, in lower case, beside its address.
+        credentials: The file of users; `SYSTEMD` for the one that systemd hands over; None where
+            whoever reaches the address may ask, unless systemd hands one over all the same.
+        tls_certificate: PEM file of the certificate and its chain; None for plain HTTP.
+        tls_key: PEM file of its key; None likewise.
+        upload_limit_bytes: The longest upload of instances.
+        body_limit_bytes: The longest body of any other request.
+        connections: Open at once.
+    """
+
+    host: str
+    port: int
+    profile: str
+    hosts: frozenset[str]
+    credentials: Path | str | None
+    tls_certificate: Path | None
+    tls_key: Path | None
+    upload_limit_bytes: int
+    body_limit_bytes: int
+    connections: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +200,7 @@ class Config:
         digest: SHA-256 of its text, in hexadecimal.
         profiles: Those of the file, then the ready-made ones whose names it leaves free.
         routes: In the order of the file; the first that fits is taken.
+        rest: The REST API; None for none.
     """
 
     file: str
@@ -176,6 +209,7 @@ class Config:
     profiles: Mapping[str, Profile]
     destinations: Mapping[str, Destination]
     routes: tuple[Route, ...]
+    rest: RestConfig | None = None
 
     def route_for(self, calling_ae: str, called_ae: str, address: str) -> Route | RouteMiss:
         """The first route that is for an association, or what about it fits none.
@@ -255,6 +289,7 @@ class _FileShape(Shape):
     profiles: dict[str, object] = Field(default_factory=dict)
     destinations: dict[str, object] = Field(default_factory=dict)
     routes: list[object] = Field(default_factory=list)
+    rest: dict[str, object] | None = None
 
 
 class _NodeShape(Shape):
@@ -269,6 +304,18 @@ class _NodeShape(Shape):
     message_limit_bytes: str = str(4 << 30)
     header_limit_bytes: str = str(64 << 20)
     in_flight_limit_bytes: str = str(512 << 20)
+
+
+class _RestShape(Shape):
+    listen: str = "127.0.0.1:8042"
+    profile: str = "basic"
+    hosts: list[object] = Field(default_factory=list)
+    credentials: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    upload_limit_bytes: str = str(4 << 30)
+    body_limit_bytes: str = str(32 << 20)
+    max_connections: str = "64"
 
 
 class _DestinationShape(Shape):
@@ -336,6 +383,7 @@ class _Reading:
             profiles=profiles,
             destinations=destinations,
             routes=tuple(placed.route for placed in routes if placed),
+            rest=self._rest(profiles) if self._document.has(("rest",)) else None,
         )
 
     # -- parts
@@ -405,6 +453,58 @@ class _Reading:
             retry_cap_s=cap_s,
             lifetime_days=self._number(place, shape, "retry_lifetime_days", 0.01, 3650),
         )
+
+    # -- the REST API
+
+    def _rest(self, profiles: Mapping[str, object]) -> RestConfig | None:
+        """The REST API; None where it is off."""
+        place: Place = ("rest",)
+        written = isinstance(self._document.get(place), dict)
+        shape = shaped(_RestShape, self._document, place, self._problems) if written else None
+        shape = shape or _RestShape()
+        if shape.listen == "off":
+            return None
+        host, port = self._at((*place, "listen"), shape.listen, _listen, ("127.0.0.1", 0))
+        self._known((*place, "profile"), shape.profile, profiles, "profile")
+        rest = RestConfig(
+            host=host,
+            port=port,
+            profile=shape.profile,
+            hosts=frozenset(self._hosts(shape.hosts)),
+            credentials=self._credentials(shape.credentials),
+            tls_certificate=self._file((*place, "tls_certificate"), shape.tls_certificate),
+            tls_key=self._file((*place, "tls_key"), shape.tls_key),
+            upload_limit_bytes=self._whole(place, shape, "upload_limit_bytes", _MIB, 1 << 40),
+            body_limit_bytes=self._whole(place, shape, "body_limit_bytes", 1 << 10, 1 << 32),
+            connections=self._whole(place, shape, "max_connections", 1, 1000),
+        )
+        self._check_guarded(rest)
+        return rest
+
+    def _check_guarded(self, rest: RestConfig) -> None:
+        if (rest.tls_certificate is None) != (rest.tls_key is None):
+            given = "tls_key" if rest.tls_certificate is None else "tls_certificate"
+            self._say(("rest", given), "tls_certificate and tls_key belong together")
+        elif not _is_loopback(rest.host) and not (rest.credentials and rest.tls_certificate):
+            said = (
+                "listen is open to other machines: that takes credentials, tls_certificate and"
+                " tls_key; 127.0.0.1:8042 takes none of them"
+            )
+            self._say(("rest", "listen"), said)
+
+    def _hosts(self, entries: list[object]) -> Iterable[str]:
+        for index, entry in enumerate(entries):
+            place = ("rest", "hosts", index)
+            yield self._at(place, entry if isinstance(entry, str) else "", _host, "").lower()
+
+    def _credentials(self, text: str) -> Path | str | None:
+        return SYSTEMD if text == SYSTEMD else self._file(("rest", "credentials"), text)
+
+    def _file(self, place: Place, text: str) -> Path | None:
+        """A file by its path; None where none is named."""
+        if not self._document.has(place):
+            return None
+        return self._folder / self._at(place, text, _file_name, "")
 
     # -- routes
 
@@ -509,6 +609,14 @@ class _Reading:
 
 
 _NOWHERE = IPv4Network("0.0.0.0/32")
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _problems_of_plan(profile: Profile) -> tuple[Problem, ...]:
@@ -633,6 +741,12 @@ def _uid(text: str) -> str:
 def _folder_name(text: str) -> str:
     if not text.strip() or "\0" in text:
         raise ValueError("is the path of a folder")
+    return text
+
+
+def _file_name(text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise ValueError("is the path of a file")
     return text
 
 

@@ -4,6 +4,10 @@ ScpError
     SpoolError              an instance cannot be kept on disk
         OutOfSpace          because no space is left for it
     JournalError            a fact cannot be written down or read
+    CatalogueError          something cannot be said of a resource, or done with it
+        Conflict            because other bytes are stored under a UID
+        UnknownResource     because there is none
+        BadName             because a metadata or label cannot have that name
     KeyFileError            the key of the pseudonyms cannot be used
     NotPart10               a file is not what a folder of DICOM files should hold
     TransportError          a peer or the network between
@@ -38,6 +42,22 @@ class OutOfSpace(SpoolError):
 
 class JournalError(ScpError):
     """The journal cannot be read or written."""
+
+
+class CatalogueError(ScpError):
+    """A request to the catalogue that it cannot fulfil; nothing has changed."""
+
+
+class Conflict(CatalogueError):
+    """Other bytes are stored under one of the SOP Instance UIDs."""
+
+
+class UnknownResource(CatalogueError):
+    """There is no such resource, or not any more."""
+
+
+class BadName(CatalogueError):
+    """A metadata or label cannot have this name, or is none of the user's own."""
 
 
 class KeyFileError(ScpError):

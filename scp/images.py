@@ -1,4 +1,4 @@
-"""The first frame of an instance as a picture, for `anonode preview`; needs the extra `pixels`.
+"""The first frame of an instance as a picture, and pictures as pixels; needs the extra `pixels`.
 
 A picture shows whether text is gone, not how tissue looks: grey values are stretched from the
 darkest to the brightest of the frame.
@@ -9,6 +9,7 @@ Source: PS3.3 C.7.6.3.1.2 (photometric interpretations).
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,12 @@ from scp.errors import ScpError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
     from pydicom.dataset import Dataset
 
 _BRIGHTEST = 255
+_MOST_PIXELS = 100_000_000
+_WIDE_MODES = frozenset(("I", "I;16", "I;16B", "I;16L"))
 _COLOUR_DIMENSIONS = 3
 
 
@@ -88,3 +92,53 @@ def _eight_bits(frame: NDArray[np.generic], dataset: Dataset) -> NDArray[np.uint
     if str(dataset.PhotometricInterpretation) == "MONOCHROME1":
         shades = _BRIGHTEST - shades
     return shades.round().astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG or JPEG as pixel data are written.
+
+    Attributes:
+        samples: 1 for grey values, 3 for red, green and blue, one pixel after the other.
+        bits: 8 or 16, little endian.
+    """
+
+    rows: int
+    columns: int
+    samples: int
+    bits: int
+    data: bytes
+
+
+def picture(image: bytes) -> Picture:
+    """The pixels of a PNG or JPEG; transparency is left out.
+
+    Raises:
+        NoPicture: it is none, is too large, or the extra is not installed.
+    """
+    try:
+        from PIL import Image  # noqa: PLC0415 - of the extra
+    except ImportError:
+        raise NoPicture(
+            "to make instances of pictures, install the extra: pip install 'anonode[pixels]'"
+        ) from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            opened = Image.open(BytesIO(image), formats=("PNG", "JPEG"))
+            return _picture(opened)
+    except NoPicture:
+        raise
+    except Exception:  # noqa: BLE001 - a codec raises anything
+        raise NoPicture("the picture is no PNG or JPEG, or is damaged") from None
+
+
+def _picture(opened: Image.Image) -> Picture:
+    if opened.width * opened.height > _MOST_PIXELS:
+        raise NoPicture("the picture has too many pixels")
+    is_wide = opened.mode in _WIDE_MODES
+    mode = "I;16" if is_wide else "L" if opened.mode in ("1", "L", "LA") else "RGB"
+    converted = opened if opened.mode == mode else opened.convert(mode)
+    data = converted.tobytes("raw", "I;16" if is_wide else mode)
+    samples = 3 if mode == "RGB" else 1
+    return Picture(opened.height, opened.width, samples, 16 if is_wide else 8, data)

@@ -120,6 +120,12 @@ class Reception:
     """One instance on its way in; used by one thread.
 
     `feed` any number of times, then `finish` once, or `abandon` at any point.
+
+    Attributes:
+        instance: What was offered to the journal, once finished; None if it did not come so far.
+        verdict: What the journal said to it; None likewise.
+        failure: Why the instance is refused, as far as it is known; None if it is not, or if
+            the journal holds other bytes.
     """
 
     def __init__(self, node: Ingest, peer: Peer, route: Route, request: StoreRequest) -> None:
@@ -129,7 +135,9 @@ class Reception:
         self._begun = node.monotonic()
         self._draft: Draft | None = node.spool.draft()
         self._head = b""
-        self._failure: Exception | None = None
+        self.instance: NewInstance | None = None
+        self.verdict: Verdict | None = None
+        self.failure: Exception | None = None
         self._deidentifier: Deidentifier | None = None
         try:
             self._deidentifier = node.make_deidentifier(route, request)
@@ -170,8 +178,8 @@ class Reception:
         self._draft.write(buffers)
 
     def _complete(self) -> tuple[Answer, str]:
-        if self._failure is not None:
-            return answer_to(self._failure), ""
+        if self.failure is not None:
+            return answer_to(self.failure), ""
         if self._deidentifier is None or self._draft is None:
             raise JournalError("a reception cannot be finished twice")
         buffers, report = self._deidentifier.finish()
@@ -179,6 +187,7 @@ class Reception:
         new = self._describe(report, self._draft)
         added = self._node.journal.add(new)
         self._settle(added)
+        self.instance, self.verdict = new, added.verdict
         if added.verdict is Verdict.CONFLICT:
             return Answer.CONFLICT, new.sop_instance_uid
         return Answer.STORED, new.sop_instance_uid
@@ -203,6 +212,8 @@ class Reception:
             tags=report.tags,
             actions=report.actions,
             rule_set=report.rule_set,
+            origin=self._peer.origin,
+            remote_ip=self._peer.address,
         )
 
     def _settle(self, added: Added) -> None:
@@ -222,8 +233,8 @@ class Reception:
 
     def _refuse(self, error: Exception) -> None:
         """Remember why, and leave nothing."""
-        if self._failure is None:
-            self._failure = error
+        if self.failure is None:
+            self.failure = error
         self._drop()
 
     def _let_go(self) -> None:
@@ -260,8 +271,8 @@ class Reception:
         if answer is Answer.STORED:
             self._node.log.info("instance stored", **fields)
             return
-        if self._failure is not None:
-            fields |= _why(self._failure)
+        if self.failure is not None:
+            fields |= _why(self.failure)
         elif answer is Answer.CONFLICT:
             fields["reason"] = Verdict.CONFLICT.value
         self._node.log.warning("instance refused", **fields)

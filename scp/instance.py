@@ -23,11 +23,13 @@ class Peer:
         calling_ae: The AE title that the peer gives itself, without padding.
         called_ae: The AE title that the peer asked for, without padding.
         address: The IP address of the peer, without a port.
+        origin: The way it came: Orthanc's word, `DicomProtocol` or `RestApi`.
     """
 
     calling_ae: str
     called_ae: str
     address: str
+    origin: str = "DicomProtocol"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ class NewInstance:
         store: False if the file may go as soon as nobody is owed it any more.
         actions: How many elements were touched, by action code (PS3.15 Table E.1-1a).
         rule_set: Digest of the plan that did it.
+        origin: The way it came: Orthanc's word, `DicomProtocol` or `RestApi`.
+        remote_ip: The IP address of who sent it; empty if nobody did.
     """
 
     sop_instance_uid: str
@@ -126,6 +130,8 @@ class NewInstance:
     tags: Mapping[str, str] = field(default_factory=dict)
     actions: Mapping[str, int] = field(default_factory=dict)
     rule_set: str = ""
+    origin: str = "DicomProtocol"
+    remote_ip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,7 @@ class InstanceRecord:
         file_name: Path below the spool's folder; empty once the file has been swept.
         actions: As in `NewInstance`; empty for what came before they were noted.
         rule_set: Likewise.
+        origin, remote_ip: As in `NewInstance`.
         deliveries: One per destination; only filled where one instance is asked for.
     """
 
@@ -159,6 +166,8 @@ class InstanceRecord:
     store: bool
     actions: Mapping[str, int] = field(default_factory=dict)
     rule_set: str = ""
+    origin: str = "DicomProtocol"
+    remote_ip: str = ""
     deliveries: tuple[DeliveryRecord, ...] = ()
 
 

@@ -32,6 +32,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool
 
 from scp import journal_schema as sql
+from scp.archive import catalogue_tables
 from scp.errors import JournalError, OutOfSpace, ScpError
 from scp.group_commit import CommitQueue, Ticket
 from scp.instance import (
@@ -132,8 +133,13 @@ class InstanceFilter:
     state: DeliveryState | None = None
 
 
-class _Writer:
-    """The one connection that writes; used only by the leader of the commit queue."""
+class Writer:
+    """The one connection that writes; used only by the leader of the commit queue.
+
+    Attributes:
+        core: For statements of SQLAlchemy.
+        raw: The driver's own connection, the same one.
+    """
 
     def __init__(self, engine: sa.Engine) -> None:
         # Transactions are begun and ended here, by hand: the driver's own would not be IMMEDIATE.
@@ -141,7 +147,7 @@ class _Writer:
         self.raw = cast("sqlite3.Connection", self.core.connection.driver_connection)
         self._durable: bool | None = None
 
-    def transaction(self, tickets: list[Ticket[_Writer, Any]]) -> None:
+    def transaction(self, tickets: list[Ticket[Writer, Any]]) -> None:
         """Run all of `tickets` in one transaction, synced if one of them asks for it."""
         self._synchronous(durable=any(ticket.durable for ticket in tickets))
         self.raw.execute("BEGIN IMMEDIATE")
@@ -156,6 +162,7 @@ class _Writer:
             raise
 
     def close(self) -> None:
+        """Close the connection."""
         self.core.close()
         self.core.engine.dispose()
 
@@ -190,7 +197,7 @@ class Journal:
         self._wall = wall
         self._to_checkpoint = True
         self._opening = threading.Lock()
-        self._writer: _Writer | None = None
+        self._writer: Writer | None = None
         self._queue = CommitQueue(self._commit)
         if not existing:
             self._writer = self._open_writer()
@@ -266,7 +273,7 @@ class Journal:
             JournalError: It could not be committed.
         """
         now = self._wall()
-        return self._write(lambda writer: _add(writer, new, now), durable=True)
+        return self.write(lambda writer: add_instance(writer, new, now), durable=True)
 
     # ---- delivering
 
@@ -297,27 +304,27 @@ class Journal:
             "horizon": now + horizon_s,
             "limit": limit,
         }
-        return [_due(row) for row in self._rows(statement, values)]
+        return [_due(row) for row in self.rows(statement, values)]
 
     def next_turn_in_s(self, destination: str) -> float | None:
         """Seconds until something is due, 0.0 if it is; None if nothing is owed."""
-        [(moment,)] = self._rows(sql.NEXT_TURN, {"destination": destination})
+        [(moment,)] = self.rows(sql.NEXT_TURN, {"destination": destination})
         return None if moment is None else max(0.0, moment - self._wall())
 
     def mark_sending(self, deliveries: Sequence[DueDelivery]) -> None:
         """Note that these are part of the association that is open now."""
         values = {"ids": [delivery.id for delivery in deliveries], "now": self._wall()}
-        self._write(lambda writer: writer.core.execute(sql.MARK_SENDING, values), durable=False)
+        self.write(lambda writer: writer.core.execute(sql.MARK_SENDING, values), durable=False)
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Note what became of some deliveries."""
         now = self._wall()
 
-        def work(writer: _Writer) -> None:
+        def work(writer: Writer) -> None:
             for settlement in settlements:
                 sql.SETTLE.run(writer.raw, _settled(settlement, now))
 
-        self._write(work, durable=False)
+        self.write(work, durable=False)
 
     def give_back(self, destination: str | None = None) -> int:
         """Make due what is marked as sending: at start for all, later for one destination."""
@@ -325,7 +332,7 @@ class Journal:
         if destination is not None:
             statement = statement.where(sql.deliveries.c.destination == destination)
         values = {"now": self._wall()}
-        return self._write(lambda writer: _count(writer, statement, values), durable=False)
+        return self.write(lambda writer: _count(writer, statement, values), durable=False)
 
     def note_destination(self, name: str, note: DestinationNote, *, hold: bool = False) -> None:
         """Note how a destination is doing, and hold or release what it is owed."""
@@ -338,7 +345,7 @@ class Journal:
             "changed_at": now,
         }
 
-        def work(writer: _Writer) -> None:
+        def work(writer: Writer) -> None:
             writer.core.execute(sql.NOTE_DESTINATION, values)
             if hold:
                 bound = {"name": name, "outcome": note.last_outcome, "now": now}
@@ -346,7 +353,7 @@ class Journal:
             else:
                 writer.core.execute(sql.RELEASE, {"name": name, "now": now})
 
-        self._write(work, durable=False)
+        self.write(work, durable=False)
 
     def destination(self, name: str) -> DestinationNote:
         """How a destination is doing, as last noted."""
@@ -355,7 +362,7 @@ class Journal:
             sql.destinations.c.next_attempt_at,
             sql.destinations.c.last_outcome,
         ).where(sql.destinations.c.name == name)
-        rows = self._rows(statement)
+        rows = self.rows(statement)
         return DestinationNote(*rows[0]) if rows else DestinationNote()
 
     def expire(self, destination: str, *, lifetime_s: float, outcome: str) -> int:
@@ -367,33 +374,33 @@ class Journal:
             "outcome": outcome,
             "now": now,
         }
-        return self._write(lambda writer: _count(writer, sql.EXPIRE, values), durable=False)
+        return self.write(lambda writer: _count(writer, sql.EXPIRE, values), durable=False)
 
     def sweep(self) -> tuple[str, ...]:
         """Let go of files that are not to be stored and that nobody is owed any more.
 
         Durable on return, so that the files may be removed; a bounded number at a time.
         """
-        if not self._rows(sql.UNOWED.limit(1)):
+        if not self.rows(sql.UNOWED.limit(1)):
             return ()
-        return self._write(_sweep, durable=True)
+        return self.write(_sweep, durable=True)
 
     # ---- starting
 
     def files(self, prefix: str) -> frozenset[str]:
         """The names of all files that begin with `prefix`, which ends in a slash."""
         values = {"first": prefix, "behind": prefix[:-1] + chr(ord("/") + 1)}
-        return frozenset(row[0] for row in self._rows(sql.FILES, values))
+        return frozenset(row[0] for row in self.rows(sql.FILES, values))
 
     def lose(self, names: Sequence[str], *, outcome: str) -> None:
         """Note that files are gone: what is owed of them has failed, a resend brings them back."""
         now = self._wall()
 
-        def work(writer: _Writer) -> None:
+        def work(writer: Writer) -> None:
             for name in names:
                 _lose(writer, name, outcome, now)
 
-        self._write(work, durable=True)
+        self.write(work, durable=True)
 
     # ---- asking
 
@@ -404,28 +411,26 @@ class Journal:
         statement = sa.select(sql.instances).order_by(sql.instances.c.id.desc()).limit(limit)
         for condition in _conditions(which or InstanceFilter()):
             statement = statement.where(condition)
-        return [_instance(row) for row in self._rows(statement)]
+        return [_instance(row) for row in self.rows(statement)]
 
     def instance(self, key: int | str) -> InstanceRecord | None:
         """One instance with its deliveries, by its number or its (new) SOP Instance UID."""
         column = sql.instances.c.id if isinstance(key, int) else sql.instances.c.sop_instance_uid
-        rows = self._rows(sa.select(sql.instances).where(column == key))
+        rows = self.rows(sa.select(sql.instances).where(column == key))
         if not rows:
             return None
         found = _instance(rows[0])
         owed = sql.deliveries.c
         statement = sa.select(sql.deliveries).where(owed.instance_id == found.id).order_by(owed.id)
-        return replace(found, deliveries=tuple(_delivery(row) for row in self._rows(statement)))
+        return replace(found, deliveries=tuple(_delivery(row) for row in self.rows(statement)))
 
     def queue(self) -> list[QueueLine]:
         """What each destination is owed, had, or failed to get: one line per state."""
-        return [self._queue_line(row) for row in self._rows(sql.COUNTS)]
+        return [self._queue_line(row) for row in self.rows(sql.COUNTS)]
 
     def studies(self, study_instance_uid: str | None = None) -> list[StudyShare]:
         """What was done to each study, or to one: one row for what is equal; oldest first."""
-        return [
-            _study_share(row) for row in self._rows(_of_study(sql.STUDIES, study_instance_uid))
-        ]
+        return [_study_share(row) for row in self.rows(_of_study(sql.STUDIES, study_instance_uid))]
 
     def study_deliveries(self, study_instance_uid: str | None = None) -> list[StudyDelivery]:
         """How the deliveries of each study stand, or of one."""
@@ -433,12 +438,12 @@ class Journal:
             StudyDelivery(
                 row.study_instance_uid, row.destination, DeliveryState(row.state), row.instances
             )
-            for row in self._rows(_of_study(sql.OUTCOMES, study_instance_uid))
+            for row in self.rows(_of_study(sql.OUTCOMES, study_instance_uid))
         ]
 
     def rule_sets(self) -> dict[str, RuleSet]:
         """What the digests stand for that were ever noted."""
-        return {row.digest: _rule_set(row) for row in self._rows(sa.select(sql.rule_sets))}
+        return {row.digest: _rule_set(row) for row in self.rows(sa.select(sql.rule_sets))}
 
     def note_rule_sets(self, rule_sets: Iterable[RuleSet]) -> None:
         """Note what digests stand for; what is known already is not written again.
@@ -452,7 +457,7 @@ class Journal:
         if not new:
             return
         values = [_rule_set_values(rule_set, self._wall()) for rule_set in new]
-        self._write(lambda writer: writer.core.execute(sql.NOTE_RULE_SET, values), durable=True)
+        self.write(lambda writer: writer.core.execute(sql.NOTE_RULE_SET, values), durable=True)
 
     def retry(self, *, destination: str | None = None, instance_id: int | None = None) -> int:
         """Make failed and held deliveries due at once; how many there were.
@@ -465,9 +470,41 @@ class Journal:
             JournalError: It could not be committed.
         """
         now = self._wall()
-        return self._write(
+        return self.write(
             lambda writer: _retry(writer, destination, instance_id, now), durable=True
         )
+
+    # ---- what shares the database
+
+    def now(self) -> float:
+        """The moment that a row written now would bear: seconds since 1970, UTC."""
+        return self._wall()
+
+    def rows(
+        self, statement: sa.Select[Any], values: dict[str, Any] | None = None
+    ) -> Sequence[sa.Row[Any]]:
+        """What a statement finds among everything that is committed.
+
+        Raises:
+            JournalError: It cannot be read.
+        """
+        with self._translated(), self._reader.connect() as connection:
+            return connection.execute(statement, values or {}).all()
+
+    def write(self, work: Callable[[Writer], T], *, durable: bool) -> T:
+        """Do some work in one transaction; it all stands on return, or nothing of it.
+
+        Args:
+            work: Changes nothing but the database: it is done again, from the state of before,
+                if the work of another thread has spoilt the transaction that they shared. What
+                it raises is raised here.
+            durable: Whether it must be on the disk on return.
+
+        Raises:
+            OutOfSpace: The disk is full.
+            JournalError: It could not be committed.
+        """
+        return self._queue.run(Ticket(work, durable=durable))
 
     # ---- inside
 
@@ -477,7 +514,7 @@ class Journal:
         outcome = note.last_outcome if waits else ""
         if not outcome and row.state != sql.DELIVERED:
             bound = {"destination": row.destination, "state": row.state}
-            rows = self._rows(sql.LAST_OUTCOME, bound)
+            rows = self.rows(sql.LAST_OUTCOME, bound)
             outcome = rows[0].last_outcome if rows else ""
         return QueueLine(
             destination=row.destination,
@@ -488,15 +525,15 @@ class Journal:
             last_outcome=outcome,
         )
 
-    def _for_writing(self) -> _Writer:
+    def _for_writing(self) -> Writer:
         with self._opening:
             if self._writer is None:
                 self._writer = self._open_writer()
             return self._writer
 
-    def _open_writer(self) -> _Writer:
+    def _open_writer(self) -> Writer:
         with self._translated():
-            writer = _Writer(_engine(self._path, "rwc"))
+            writer = Writer(_engine(self._path, "rwc"))
             try:
                 _prepare(writer)
             except BaseException:
@@ -510,16 +547,7 @@ class Journal:
         if found != sql.SCHEMA_VERSION:
             raise JournalError(_version_sentence(found))
 
-    def _rows(
-        self, statement: sa.Select[Any], values: dict[str, Any] | None = None
-    ) -> Sequence[sa.Row[Any]]:
-        with self._translated(), self._reader.connect() as connection:
-            return connection.execute(statement, values or {}).all()
-
-    def _write(self, work: Callable[[_Writer], T], *, durable: bool) -> T:
-        return self._queue.run(Ticket(work, durable=durable))
-
-    def _commit(self, batch: list[Ticket[_Writer, Any]]) -> None:
+    def _commit(self, batch: list[Ticket[Writer, Any]]) -> None:
         """Commit a batch; if it fails, each alone, so that one cannot spoil the others."""
         try:
             with self._translated():
@@ -532,7 +560,7 @@ class Journal:
             for ticket in batch:
                 ticket.error = error
 
-    def _transaction(self, batch: list[Ticket[_Writer, Any]]) -> None:
+    def _transaction(self, batch: list[Ticket[Writer, Any]]) -> None:
         if self.fatal.is_set():
             raise JournalError("the disk has failed: nothing is written until the node restarts")
         self._for_writing().transaction(batch)
@@ -560,7 +588,8 @@ class Journal:
 # ---------------------------------------------------------------------------- work of a writer
 
 
-def _add(writer: _Writer, new: NewInstance, now: float) -> Added:
+def add_instance(writer: Writer, new: NewInstance, now: float) -> Added:
+    """What `Journal.add` does, inside somebody's transaction."""
     row = sql.ADD_INSTANCE.run(writer.raw, _instance_values(new, now)).fetchone()
     if row is None:
         return _add_again(writer, new, now)
@@ -569,7 +598,7 @@ def _add(writer: _Writer, new: NewInstance, now: float) -> Added:
     return Added(Verdict.STORED, row[0], new.destinations, kept=True)
 
 
-def _add_again(writer: _Writer, new: NewInstance, now: float) -> Added:
+def _add_again(writer: Writer, new: NewInstance, now: float) -> Added:
     """Add what is missing to an instance that is known."""
     known = writer.core.execute(sql.KNOWN, {"uid": new.sop_instance_uid}).one()
     if known.digest != new.file.digest:
@@ -585,6 +614,7 @@ def _add_again(writer: _Writer, new: NewInstance, now: float) -> Added:
         writer.core.execute(sql.FAILED_FOR, bound)
     if new.store and not known.store:
         writer.core.execute(sql.STORE, {"instance": known.id})
+        writer.core.execute(sql.NOTE_PENDING, {"row": known.id})
     # The first copy may be what made a delivery fail: then the new one takes its place, unless
     # somebody is about to read the first.
     swept = not known.file_name and bool(missing or failed or new.store)
@@ -592,21 +622,24 @@ def _add_again(writer: _Writer, new: NewInstance, now: float) -> Added:
     if not (swept or renewed):
         return Added(Verdict.KNOWN, known.id, missing + failed)
     writer.core.execute(sql.ADOPT, {"instance": known.id, "name": new.file.name})
+    if swept and known.store:
+        writer.core.execute(sql.NOTE_PENDING, {"row": known.id})
     return Added(Verdict.KNOWN, known.id, missing + failed, kept=True, replaced=known.file_name)
 
 
-def _sweep(writer: _Writer) -> tuple[str, ...]:
+def _sweep(writer: Writer) -> tuple[str, ...]:
     rows = writer.core.execute(sql.UNOWED).all()
     writer.core.execute(sql.FORGET_FILES, {"ids": [row.id for row in rows]})
     return tuple(row.file_name for row in rows)
 
 
-def _lose(writer: _Writer, name: str, outcome: str, now: float) -> None:
+def _lose(writer: Writer, name: str, outcome: str, now: float) -> None:
     writer.core.execute(sql.LOSE_DELIVERIES, {"name": name, "outcome": outcome, "now": now})
+    writer.core.execute(sql.NOTE_LOST, {"name": name})
     writer.core.execute(sql.LOSE_FILE, {"name": name})
 
 
-def _retry(writer: _Writer, destination: str | None, instance_id: int | None, now: float) -> int:
+def _retry(writer: Writer, destination: str | None, instance_id: int | None, now: float) -> int:
     statement = (
         sa.update(sql.deliveries)
         .where(sql.deliveries.c.state.in_((sql.FAILED, sql.HELD, sql.DUE)))
@@ -628,7 +661,7 @@ def _retry(writer: _Writer, destination: str | None, instance_id: int | None, no
     return count
 
 
-def _count(writer: _Writer, statement: sa.Update, values: dict[str, Any]) -> int:
+def _count(writer: Writer, statement: sa.Update, values: dict[str, Any]) -> int:
     return cast("sa.CursorResult[Any]", writer.core.execute(statement, values)).rowcount
 
 
@@ -671,7 +704,7 @@ def _make_private(path: Path) -> None:
         raise JournalError(f"the journal cannot be made or opened for writing ({code})") from None
 
 
-def _prepare(writer: _Writer) -> None:
+def _prepare(writer: Writer) -> None:
     """Bring the schema into being or up to date; refuse a database that is not ours to write."""
     raw = writer.raw
     found = _version(raw)
@@ -684,7 +717,7 @@ def _prepare(writer: _Writer) -> None:
     if found or tables:
         raise JournalError(_version_sentence(found))
     raw.execute("BEGIN IMMEDIATE")
-    sql.metadata.create_all(writer.core)
+    catalogue_tables.metadata.create_all(writer.core)
     raw.execute(f"PRAGMA application_id={APPLICATION_ID}")
     raw.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
     raw.execute("COMMIT")
@@ -748,6 +781,8 @@ def _instance_values(new: NewInstance, now: float) -> dict[str, Any]:
         "store": int(new.store),
         "actions": json.dumps(dict(new.actions), sort_keys=True, separators=(",", ":")),
         "rule_set": new.rule_set,
+        "origin": new.origin,
+        "remote_ip": new.remote_ip,
     }
 
 

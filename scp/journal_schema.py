@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from scp.archive.catalogue_tables import metadata, pending
 from scp.instance import DeliveryState
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """PRAGMA user_version of a journal that this code writes."""
 SWEEP_FILES: Final = 256
 """Files let go in one transaction."""
 
 # ---------------------------------------------------------------------------- schema
-
-metadata: Final = sa.MetaData()
 
 instances: Final = sa.Table(
     "instances",
@@ -53,6 +52,9 @@ instances: Final = sa.Table(
     # writes while this one has brought the schema up to date.
     sa.Column("actions", sa.Text, nullable=False, server_default="{}"),
     sa.Column("rule_set", sa.Text, nullable=False, server_default=""),
+    # Since schema 3, likewise.
+    sa.Column("origin", sa.Text, nullable=False, server_default="DicomProtocol"),
+    sa.Column("remote_ip", sa.Text, nullable=False, server_default=""),
 )
 # A swept instance keeps its row without a file name, so that a late resend is recognised.
 sa.Index(
@@ -120,6 +122,37 @@ UPGRADES: Final = {
         "CREATE TABLE rule_sets (digest TEXT NOT NULL PRIMARY KEY, profile TEXT NOT NULL, "
         "base TEXT NOT NULL, edition TEXT NOT NULL, options TEXT NOT NULL, "
         "release TEXT NOT NULL, noted_at FLOAT NOT NULL)",
+    ),
+    2: (
+        "ALTER TABLE instances ADD COLUMN origin TEXT DEFAULT 'DicomProtocol' NOT NULL",
+        "ALTER TABLE instances ADD COLUMN remote_ip TEXT DEFAULT '' NOT NULL",
+        "CREATE TABLE resources (id INTEGER NOT NULL, public_id TEXT NOT NULL, level "
+        'INTEGER NOT NULL, parent INTEGER, uid TEXT COLLATE "NOCASE" NOT NULL, '
+        'accession_number TEXT COLLATE "NOCASE" NOT NULL, tags TEXT NOT NULL, "row" '
+        "INTEGER, created_at FLOAT NOT NULL, changed_at FLOAT NOT NULL, settled BOOLEAN NOT"
+        " NULL, PRIMARY KEY (id), UNIQUE (public_id, level))",
+        "CREATE INDEX resources_accession ON resources (accession_number) WHERE "
+        "accession_number > ''",
+        "CREATE INDEX resources_level ON resources (level, id)",
+        "CREATE INDEX resources_parent ON resources (parent)",
+        'CREATE UNIQUE INDEX resources_row ON resources ("row") WHERE "row" IS NOT NULL',
+        "CREATE INDEX resources_uid ON resources (uid)",
+        "CREATE INDEX resources_unsettled ON resources (changed_at) WHERE settled IS 0",
+        "CREATE TABLE metadata (resource INTEGER NOT NULL, name TEXT NOT NULL, value TEXT "
+        "NOT NULL, PRIMARY KEY (resource, name))",
+        "CREATE TABLE labels (resource INTEGER NOT NULL, label TEXT NOT NULL, PRIMARY KEY "
+        "(resource, label))",
+        "CREATE INDEX labels_label ON labels (label)",
+        "CREATE TABLE changes (seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, kind TEXT "
+        "NOT NULL, level INTEGER NOT NULL, public_id TEXT NOT NULL, at FLOAT NOT NULL)",
+        "CREATE TABLE counters (name TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (name))",
+        'CREATE TABLE pending ("row" INTEGER NOT NULL, PRIMARY KEY ("row"))',
+        "CREATE TABLE jobs (id TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL, "
+        "priority INTEGER NOT NULL, request TEXT NOT NULL, content TEXT NOT NULL, progress "
+        "INTEGER NOT NULL, created_at FLOAT NOT NULL, started_at FLOAT, completed_at FLOAT,"
+        " runtime_s FLOAT NOT NULL, error_code INTEGER NOT NULL, error_message TEXT NOT "
+        "NULL, error_details TEXT NOT NULL, user_data TEXT, seq INTEGER NOT NULL, PRIMARY "
+        "KEY (id))",
     ),
 }
 """What brings a journal of one version to the next; written once, never changed after."""
@@ -197,6 +230,17 @@ ADOPT = (
     sa.update(instances)
     .where(instances.c.id == sa.bindparam("instance"))
     .values(file_name=sa.bindparam("name"))
+)
+NOTE_PENDING = sqlite.insert(pending).on_conflict_do_nothing()
+NOTE_LOST = (
+    sa.insert(pending)
+    .prefix_with("OR IGNORE")
+    .from_select(
+        ["row"],
+        sa.select(instances.c.id)
+        .where(instances.c.file_name == sa.bindparam("name"))
+        .where(instances.c.store.is_(True)),
+    )
 )
 STORE = sa.update(instances).where(instances.c.id == sa.bindparam("instance")).values(store=True)
 LOSE_DELIVERIES = (

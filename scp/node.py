@@ -1,10 +1,11 @@
 """The node: builds everything, starts it in order, stops it in order.
 
-Start: profiles compiled -> spool and journal recovered -> address bound -> rule sets noted ->
-forwarder -> listener. Nothing listens before what an earlier life left behind is in order.
-Stop: listener drained -> pixel processes ended -> forwarder finishes the instance it is sending
--> journal closed. What was acknowledged is on disk at every moment of this, so stopping late or
-not at all loses nothing.
+Start: profiles compiled -> spool and journal recovered -> addresses bound -> rule sets noted ->
+forwarder -> listener -> jobs and REST API. Nothing listens before what an earlier life left
+behind is in order.
+Stop: listener drained -> jobs and REST API ended -> pixel processes ended -> forwarder finishes
+the instance it is sending -> journal closed. What was acknowledged is on disk at every moment of
+this, so stopping late or not at all loses nothing.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from rules import Plan
     from rules.profile import Profile
+    from scp.api.rest import Rest
     from scp.config import Config, Destination
     from scp.ingest import Route
     from scp.instance import StoreRequest
@@ -84,8 +86,9 @@ class Node:
         self._config = config
         self._log = logs.log()
         self._pseudonyms = Pseudonyms(key)
-        used = sorted({route.profile for route in config.routes})
-        self._plans = {name: compile_plan(config.profiles[name]) for name in used}
+        used = {route.profile for route in config.routes}
+        used |= {config.rest.profile} if config.rest else set()
+        self._plans = {name: compile_plan(config.profiles[name]) for name in sorted(used)}
         self._unnoted = [
             _rule_set(plan, config.profiles[name]) for name, plan in self._plans.items()
         ]
@@ -99,6 +102,7 @@ class Node:
         self._ingest = Ingest(
             self._spool, self._journal, self._deidentifier, wake=self._forwarder.wake
         )
+        self._rest = self._make_rest()
         addresses: Sequence[tuple[str, int] | socket.socket] = sockets or [self._own_address]
         self._listeners = [self._listener(address) for address in addresses]
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
@@ -113,8 +117,13 @@ class Node:
         """Where it listens, for people."""
         return ", ".join(f"{host}:{port}" for host, port in self._addresses())
 
+    @property
+    def rest_address(self) -> tuple[str, int] | None:
+        """Where it answers HTTP; None if it does not."""
+        return self._rest.address if self._rest else None
+
     def start(self) -> None:
-        """Begin to forward and to receive."""
+        """Begin to forward, to receive and to answer."""
         self._warn_of_what_passes()
         self._widen_log()
         self._note_rule_sets()
@@ -125,6 +134,8 @@ class Node:
             listener.start()
         for _, port in self._addresses():
             self._log.info("receiving", port=port, version=__version__)
+        if self._rest:
+            self._rest.start(self.port)
 
     def stop(self) -> bool:
         """Drain, and end everything in bounded time.
@@ -133,7 +144,10 @@ class Node:
             Whether every thread has ended; if not, only the end of the process ends it.
         """
         self.stopping.set()
+        if self._rest:
+            self._rest.begin_stop()
         stuck = sum(listener.stop(self._config.node.drain_s) for listener in self._listeners)
+        rested = self._rest is None or self._rest.stop()
         self._pixels.close()
         if stuck:  # those that waited for pixels do not any more
             stuck = sum(one.stop(0.0) for one in self._listeners if one.associations)
@@ -142,7 +156,7 @@ class Node:
             self._cut.set()
             ended = self._forwarder.stop(_FORWARDER_STOP_S)
         self._keeper.join(_FORWARDER_STOP_S)
-        clean = ended and not stuck and not self._keeper.is_alive()
+        clean = ended and rested and not stuck and not self._keeper.is_alive()
         if clean:
             self._journal.close()
             self._spool.close()
@@ -158,6 +172,25 @@ class Node:
         if found.missing:
             self._log.error("stored files are missing", count=len(found.missing))
             self._journal.lose(found.missing, outcome="the stored file is missing")
+
+    def _make_rest(self) -> Rest | None:
+        config = self._config.rest
+        if config is None:
+            return None
+        # Who has no REST API waits neither for its libraries nor for its tables.
+        from scp.api.rest import Parts, Rest  # noqa: PLC0415
+
+        parts = Parts(
+            config=self._config,
+            journal=self._journal,
+            spool=self._spool,
+            ingest=self._ingest,
+            pseudonyms=self._pseudonyms,
+            pixels=self._pixels,
+            budget=self._budget,
+            limits=DatasetLimits(header_bytes=self._config.node.header_bytes),
+        )
+        return Rest(config, parts)
 
     def _make_forwarder(self) -> Forwarder:
         destinations = self._config.destinations
@@ -182,8 +215,9 @@ class Node:
             self._plans[route.profile],
             self._pseudonyms,
             request.transfer_syntax_uid,
-            sop_class_uid=request.sop_class_uid,
-            sop_instance_uid=request.sop_instance_uid,
+            # An upload says neither; of a C-STORE both are checked to be UIDs before.
+            sop_class_uid=request.sop_class_uid or None,
+            sop_instance_uid=request.sop_instance_uid or None,
             limits=DatasetLimits(header_bytes=self._config.node.header_bytes),
             blank=self._pixels,
         )
@@ -249,6 +283,8 @@ class Node:
                 self.stopping.set()
                 return
             self._checkpoint()
+            if self._rest:
+                self._rest.keep()
             if self._unnoted:
                 self._note_rule_sets()
 

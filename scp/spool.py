@@ -402,6 +402,22 @@ class Spool:
             finally:
                 self._files.close(descriptor)
 
+    def read_intact(self, file: StoredFile, offset: int = 0) -> Iterator[bytes]:
+        """Read a file as `read` does, and say behind its last piece if it is damaged.
+
+        Raises:
+            SpoolError: It is gone, cannot be read, or has not the bytes that were acknowledged;
+                raised while iterating.
+        """
+        digest = xxh3_128()
+        for piece in self.read(file):
+            digest.update(piece)
+            before, offset = min(offset, len(piece)), max(0, offset - len(piece))
+            if before < len(piece):
+                yield piece[before:] if before else piece
+        if digest.hexdigest() != file.digest:
+            raise SpoolError("a stored file is damaged")
+
     def intact(self, file: StoredFile) -> bool:
         """Whether a file is there and still has the bytes that were acknowledged.
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from rules.errors import DocumentError, RulesError
 from scp import __version__, logs
-from scp.cli import demo, files, identify, proof, serve, store, study_rules
+from scp.cli import demo, files, identify, passwords, proof, serve, store, study_rules
 from scp.errors import KeyFileError, ScpError
 
 EX_FAILED = 1
@@ -39,6 +39,7 @@ app.command()(proof.report)
 app.command()(proof.verify)
 app.command()(identify.pseudonym)
 app.command()(identify.match)
+app.command("hash-password")(passwords.hash_password)
 app.command()(demo.demo)
 
 

@@ -31,7 +31,7 @@ def run(*, config: ConfigOption = None) -> None:
     stopping = node.stopping
     _on_signals(stopping)
     node.start()
-    manager.ready(f"receiving on {node.addresses}")
+    manager.ready(_status(node))
     stopping.wait()
     manager.stopping("draining", grace_s=loaded.node.drain_s)
     clean = node.stop()
@@ -40,6 +40,12 @@ def run(*, config: ConfigOption = None) -> None:
         os._exit(1)
     if node.failed:
         raise typer.Exit(1)
+
+
+def _status(node: Node) -> str:
+    rest = node.rest_address
+    answering = f", answering HTTP on {rest[0]}:{rest[1]}" if rest else ""
+    return f"receiving on {node.addresses}{answering}"
 
 
 def _on_signals(stopping: threading.Event) -> None:

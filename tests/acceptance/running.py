@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ANONODE = Path(sys.executable).with_name("anonode")
 _ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
+_REST = re.compile(r"HTTP on 127\.0\.0\.1:(\d+)")
 
 
 @dataclass
@@ -31,11 +32,13 @@ class RunningNode:
         folder: Holds config.yaml, `data` and what the node prints.
         config: The configuration; `listen` should ask for port 0.
         port: Where it listens, once started.
+        rest_port: Where it answers HTTP, once started; 0 if it does not.
     """
 
     folder: Path
     config: str
     port: int = 0
+    rest_port: int = 0
     environ: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
@@ -70,6 +73,8 @@ class RunningNode:
         found = _ADDRESS.search(message)
         assert found, message
         self.port = int(found[1])
+        rest = _REST.search(message)
+        self.rest_port = int(rest[1]) if rest else 0
 
     def _spawn(self, notify: str) -> subprocess.Popen[bytes]:
         with self.output.open("ab") as output:

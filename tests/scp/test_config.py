@@ -16,9 +16,11 @@ from rules.errors import DocumentError
 from rules.language.schema import READY_MADE
 from rules.profile import BASES, CapAge, Hash, Pseudonym, ShiftDate
 from scp.config import (
+    SYSTEMD,
     Config,
     Destination,
     NodeConfig,
+    RestConfig,
     Route,
     RouteMiss,
     embedded_default,
@@ -51,6 +53,13 @@ def destination(line: str) -> Destination:
     """The destination that a map makes."""
     text = f'version: 1\ndestinations:\n  pacs: {line}\nroutes: [{{from: "*", profile: basic}}]'
     return config(text).destinations["pacs"]
+
+
+def rest(*lines: str) -> RestConfig | None:
+    """The REST API that these settings make."""
+    written = "".join(f"  {line}\n" for line in lines)
+    section = f"rest:\n{written}" if lines else "rest: {}\n"
+    return config(f'version: 1\n{section}routes: [{{from: "*", profile: basic}}]').rest
 
 
 def problems_of(read, *arguments: str) -> list[str]:
@@ -421,3 +430,107 @@ def test_any_file_is_a_configuration_or_a_document_error(value):
         outcome = refused.problems
 
     assert outcome
+
+
+def test_without_a_section_there_is_no_rest_api():
+    """Neither in a file that does not speak of it, nor in the embedded default."""
+    assert routed("{from: CT1, profile: basic}").rest is None
+    assert embedded_default(Path("here/data")).rest is None
+    assert rest("listen: off") is None
+
+
+def test_an_empty_section_is_a_rest_api_for_this_machine_alone():
+    """Port 8042, no credentials, and uploads through the basic profile."""
+    assert rest() == RestConfig(
+        host="127.0.0.1",
+        port=8042,
+        profile="basic",
+        hosts=frozenset(),
+        credentials=None,
+        tls_certificate=None,
+        tls_key=None,
+        upload_limit_bytes=4 << 30,
+        body_limit_bytes=32 << 20,
+        connections=64,
+    )
+    assert config('version: 1\nrest:\nroutes: [{from: "*", profile: basic}]').rest == rest()
+
+
+def test_what_is_said_of_the_rest_api_is_read():
+    """Every key of it; files are relative to the configuration."""
+    assert rest(
+        "listen: 0.0.0.0:443",
+        "profile: keep-all",
+        "hosts: [Anonode.Example]",
+        "credentials: rest-users",
+        "tls_certificate: /etc/ssl/rest.crt",
+        "tls_key: rest.key",
+        "upload_limit_bytes: 1048576",
+        "body_limit_bytes: 1024",
+        "max_connections: 1",
+    ) == RestConfig(
+        host="0.0.0.0",  # noqa: S104 - what is read, not bound
+        port=443,
+        profile="keep-all",
+        hosts=frozenset({"anonode.example"}),
+        credentials=Path("/srv/rest-users"),
+        tls_certificate=Path("/etc/ssl/rest.crt"),
+        tls_key=Path("/srv/rest.key"),
+        upload_limit_bytes=1 << 20,
+        body_limit_bytes=1024,
+        connections=1,
+    )
+
+
+TLS = "tls_certificate: a, tls_key: b"
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:80", "'[::]:80'", "10.0.0.1:80", "pacs.example:80"])
+@pytest.mark.parametrize("given", [TLS, "credentials: c", "hosts: []"])
+def test_a_rest_api_for_other_machines_takes_credentials_and_tls(address, given):
+    """The one archive in the world that is open to everybody is not this one."""
+    text = (
+        f"version: 1\nrest:\n  {{{given},\n  listen: {address}}}\n"
+        'routes: [{from: "*", profile: basic}]'
+    )
+
+    (said,) = problems_of(config, text)
+
+    assert said.startswith("f:4:")
+    assert "credentials, tls_certificate and tls_key" in said
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "127.1.2.3:80", "'[::1]:80'", "localhost:80"])
+def test_a_rest_api_for_this_machine_takes_neither(address):
+    """Whoever is on the machine is let in."""
+    assert rest(f"listen: {address}") is not None
+
+
+def test_the_credentials_of_systemd_are_named_by_a_word():
+    """So that a check outside the unit says the same."""
+    guarded = rest(
+        "listen: 0.0.0.0:80", f"credentials: {SYSTEMD}", "tls_certificate: a", "tls_key: b"
+    )
+
+    assert guarded.credentials == SYSTEMD
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("profile: basics", 'there is no profile "basics"; did you mean basic?'),
+        ("tls_key: a", "tls_certificate and tls_key belong together"),
+        ("listen: 8042", "listen is HOST:PORT"),
+        ("hosts: [a b]", "hosts is an IP address or a host name"),
+        ("max_connections: 0", "max_connections is a whole number from 1 to 1000"),
+        ("tls_key: ''", "tls_key is the path of a file"),
+        ("lisen: off", '"lisen" is no key here'),
+    ],
+)
+def test_a_mistake_in_the_rest_api_is_told_at_its_line(line, said):
+    """And nothing starts."""
+    text = f"version: 1\nrest:\n  {line}\nroutes: [{{from: '*', profile: basic}}]"
+
+    found = problems_of(config, text)
+
+    assert any(one.startswith("f:3:") and said in one for one in found), found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from pydicom.pixels import pixel_array
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from scp.images import NoPicture, png
+from scp.images import picture as pixels_of
 from tests.rules.test_pixels import drawn, instance, jpeg
 
 
@@ -135,3 +138,42 @@ def test_pixels_that_cannot_be_read_have_no_picture(harm):
     with pytest.raises(NoPicture, match=r"^the pixels cannot be decoded$") as raised:
         png(dataset)
     assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "samples", "bits", "data"),
+    [
+        ("L", 7, 1, 8, b"\7" * 6),
+        ("LA", (7, 0), 1, 8, b"\7" * 6),
+        ("RGB", (1, 2, 3), 3, 8, b"\1\2\3" * 6),
+        ("P", 0, 3, 8, b"\0\0\0" * 6),
+        ("I;16", 0x0102, 1, 16, b"\2\1" * 6),
+    ],
+)
+def test_a_png_becomes_pixel_data(mode, colour, samples, bits, data):
+    """Grey values or colours, 16 bits in little endian; transparency is left out."""
+    made = io.BytesIO()
+    Image.new(mode, (3, 2), colour).save(made, "PNG")
+    found = pixels_of(made.getvalue())
+
+    assert (found.rows, found.columns, found.samples, found.bits) == (2, 3, samples, bits)
+    assert found.data == data
+
+
+@pytest.mark.parametrize("image", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"%!PS"])
+def test_what_is_no_picture_is_refused(image):
+    """Other formats too, whatever the library could read."""
+    with pytest.raises(NoPicture):
+        pixels_of(image)
+
+
+def test_a_picture_of_too_many_pixels_is_refused():
+    """By what it says of itself, before they are decoded."""
+    made = io.BytesIO()
+    Image.new("1", (3, 2)).save(made, "PNG")
+    claiming = bytearray(made.getvalue())
+    claiming[16:24] = struct.pack(">LL", 11_000, 10_000)
+    claiming[29:33] = struct.pack(">L", zlib.crc32(claiming[12:29]))
+
+    with pytest.raises(NoPicture, match="too many"):
+        pixels_of(bytes(claiming))

@@ -148,6 +148,7 @@ def test_success_means_stored_and_owed(node: Node) -> None:
     assert str(path).endswith(record.file_name)
     assert record.dataset_offset == OFFSET
     assert (record.profile, record.calling_ae, record.called_ae) == ("basic", "CT1", "ANONODE")
+    assert (record.origin, record.remote_ip) == ("DicomProtocol", "127.0.0.1")
     assert [delivery.state for delivery in record.deliveries] == [DeliveryState.DUE]
     assert node.woken == [("pacs",)]
 

@@ -531,6 +531,15 @@ FIRST_SCHEMA = """
 ALTER TABLE instances DROP COLUMN actions;
 ALTER TABLE instances DROP COLUMN rule_set;
 DROP TABLE rule_sets;
+DROP TABLE resources;
+DROP TABLE metadata;
+DROP TABLE labels;
+DROP TABLE changes;
+DROP TABLE counters;
+DROP TABLE pending;
+DROP TABLE jobs;
+ALTER TABLE instances DROP COLUMN origin;
+ALTER TABLE instances DROP COLUMN remote_ip;
 PRAGMA user_version=1;
 """
 """What makes a journal of today one of the first release."""
@@ -548,13 +557,22 @@ def columns(path: Path) -> dict[str, set[tuple[object, ...]]]:
     return found
 
 
+def indices(path: Path) -> set[tuple[str, ...]]:
+    """Of each table: what it is found by."""
+    connection = sqlite3.connect(path)
+    found = connection.execute("SELECT tbl_name, sql FROM sqlite_master WHERE type='index'")
+    indices = {(table, " ".join((text or "").split())) for table, text in found}
+    connection.close()
+    return indices
+
+
 def test_a_journal_of_the_first_release_is_brought_up_to_date(tmp_path: Path) -> None:
     """Its instances stay, its tables become those of a new one, and it can be written to."""
     path = tmp_path / FILE_NAME
     first = Journal(path)
     first.add(new(1, "pacs"))
     first.close()
-    fresh = columns(path)
+    fresh, found_by = columns(path), indices(path)
     connection = sqlite3.connect(path)
     connection.executescript(FIRST_SCHEMA)
     connection.close()
@@ -568,6 +586,7 @@ def test_a_journal_of_the_first_release_is_brought_up_to_date(tmp_path: Path) ->
     assert old is not None
     assert late is not None
     assert columns(path) == fresh
+    assert indices(path) == found_by
     assert (old.actions, old.rule_set, len(old.deliveries)) == ({}, "", 1)
     assert (late.actions, late.rule_set) == ({"X": 1}, "digest")
 
@@ -660,7 +679,7 @@ def test_a_full_disk_is_out_of_space(journal: Journal) -> None:
         pages = writer.raw.execute("PRAGMA page_count").fetchone()[0]  # type: ignore[attr-defined]
         writer.raw.execute(f"PRAGMA max_page_count={pages}")  # type: ignore[attr-defined]
 
-    journal._write(limit, durable=False)
+    journal.write(limit, durable=False)
     with pytest.raises(OutOfSpace):
         add_large(journal, 1000)
     journal._for_writing().raw.execute("PRAGMA max_page_count=1000000")
@@ -683,7 +702,7 @@ def test_a_failed_sync_is_final(journal: Journal) -> None:
         raise error
 
     with pytest.raises(JournalError, match="SQLITE_IOERR_FSYNC"):
-        journal._write(fail, durable=True)
+        journal.write(fail, durable=True)
 
     assert journal.fatal.is_set()
     with pytest.raises(JournalError, match="restarts"):
@@ -693,7 +712,7 @@ def test_a_failed_sync_is_final(journal: Journal) -> None:
 def test_an_error_quotes_no_value(journal: Journal) -> None:
     """Libraries put parameters into their messages; ours does not reach anybody."""
     with pytest.raises(JournalError) as caught:
-        journal._write(
+        journal.write(
             lambda writer: writer.raw.execute("SELECT 'SMITH^JOHN' FROM nowhere"), durable=False
         )
 

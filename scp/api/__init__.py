@@ -1,0 +1,1 @@
+"""The REST API: Orthanc's dialect over what is stored, guarded."""

@@ -1,0 +1,160 @@
+"""The REST side of a node: its catalogue, its jobs and its server, in order up and down.
+
+Up: users and certificate read -> address bound -> jobs of an earlier life taken up -> server.
+Down: nothing new is let in -> jobs end between two instances, and whoever waits for one is told ->
+the server ends. A job that has not ended goes on after the next start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from scp import logs
+from scp.api.app import build_app
+from scp.api.credentials import NAME, handed_over, load_users
+from scp.api.guard import Guard
+from scp.api.server import ApiServer
+from scp.api.services import Services
+from scp.archive.catalogue import Catalogue
+from scp.archive.jobs import Jobs
+from scp.archive.modifier import Modifier
+from scp.config import SYSTEMD
+from scp.errors import KeyFileError, ScpError
+
+if TYPE_CHECKING:
+    from rules import Limits, Pseudonyms
+    from scp.api.credentials import Users
+    from scp.config import Config, RestConfig
+    from scp.ingest import Ingest
+    from scp.journal import Journal
+    from scp.limits import Budget
+    from scp.pixel_worker import PixelWorker
+    from scp.spool import Spool
+
+_STOP_S: Final = 5.0
+_NOT_HANDED_OVER: Final = (
+    f"systemd hands over no credential of this name: LoadCredential={NAME}:/etc/anonode/{NAME}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the node has already, and the REST side shares."""
+
+    config: Config
+    journal: Journal
+    spool: Spool
+    ingest: Ingest
+    pseudonyms: Pseudonyms
+    pixels: PixelWorker
+    budget: Budget
+    limits: Limits
+
+
+class Rest:
+    """The REST side of one node; start it once, stop it once."""
+
+    def __init__(self, config: RestConfig, parts: Parts) -> None:
+        """Read users, bind the address.
+
+        Raises:
+            KeyFileError: users, certificate or key cannot be used.
+            OSError: the address cannot be bound.
+        """
+        self._config = config
+        self._parts = parts
+        self._users = _users(config)
+        self._log = logs.log()
+        self._catalogue = Catalogue(parts.journal)
+        self._modifier = Modifier(
+            parts.spool,
+            parts.pseudonyms,
+            blank=parts.pixels,
+            transcode=parts.pixels,
+            limits=parts.limits,
+            budget=parts.budget,
+        )
+        self._jobs = Jobs(self._catalogue, self._modifier, parts.journal, parts.pseudonyms)
+        self._server = ApiServer(
+            (config.host, config.port), connections=config.connections, tls=_tls(config)
+        )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it answers."""
+        return self._server.address
+
+    def start(self, dicom_port: int) -> None:
+        """Take up what an earlier life left, and begin to answer.
+
+        Raises:
+            JournalError: the jobs cannot be read.
+        """
+        config = self._config
+        app = build_app(self._services(dicom_port), self._guard(), threads=config.connections)
+        self._server.prepare(app)
+        self._jobs.start()
+        self._server.start()
+        self._log.info("answering", port=self.address[1])
+
+    def keep(self) -> None:
+        """Note what has become stable; to be called every second or so."""
+        try:
+            self._catalogue.settle()
+        except ScpError as error:
+            self._log.warning("the catalogue was not settled", **logs.of_error(error))
+
+    def begin_stop(self) -> None:
+        """Let nobody in any more; what is under way may go on while the node drains."""
+        self._server.begin_stop(self._parts.config.node.drain_s + _STOP_S)
+
+    def stop(self) -> bool:
+        """End everything; whether every thread has ended."""
+        idle = self._jobs.stop(_STOP_S)
+        return self._server.join(_STOP_S) and idle
+
+    def _services(self, dicom_port: int) -> Services:
+        parts = self._parts
+        return Services(
+            config=parts.config,
+            catalogue=self._catalogue,
+            jobs=self._jobs,
+            modifier=self._modifier,
+            ingest=parts.ingest,
+            journal=parts.journal,
+            spool=parts.spool,
+            pseudonyms=parts.pseudonyms,
+            dicom_port=dicom_port,
+            http_port=self.address[1],
+        )
+
+    def _guard(self) -> Guard:
+        return Guard(
+            hosts=self._config.hosts | {"localhost", self._config.host.lower()},
+            users=self._users,
+            body_limit_bytes=self._config.body_limit_bytes,
+            upload_limit_bytes=self._config.upload_limit_bytes,
+        )
+
+
+def _tls(config: RestConfig) -> tuple[Path, Path] | None:
+    if config.tls_certificate is None or config.tls_key is None:
+        return None
+    return config.tls_certificate, config.tls_key
+
+
+def _users(config: RestConfig) -> Users | None:
+    """Who may enter; None for everybody.
+
+    Raises:
+        KeyFileError: who may enter cannot be read.
+    """
+    named = config.credentials
+    if isinstance(named, Path):
+        return load_users(named)
+    found = handed_over()
+    if found is None and named == SYSTEMD:
+        raise KeyFileError(Path(NAME), _NOT_HANDED_OVER)
+    return None if found is None else load_users(found)

@@ -1,0 +1,38 @@
+"""What the routers work with: the parts of the node, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rules import Pseudonyms
+    from scp.archive.catalogue import Catalogue
+    from scp.archive.jobs import Jobs
+    from scp.archive.modifier import Modifier
+    from scp.config import Config
+    from scp.ingest import Ingest
+    from scp.journal import Journal
+    from scp.spool import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of the node that requests are answered with.
+
+    Attributes:
+        config: What the file says; `config.rest` is not None.
+        dicom_port: Where the node receives.
+        http_port: Where it answers.
+    """
+
+    config: Config
+    catalogue: Catalogue
+    jobs: Jobs
+    modifier: Modifier
+    ingest: Ingest
+    journal: Journal
+    spool: Spool
+    pseudonyms: Pseudonyms
+    dicom_port: int
+    http_port: int

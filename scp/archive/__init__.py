@@ -1,0 +1,1 @@
+"""What is stored, by patient, study, series and instance; and the jobs that change it."""

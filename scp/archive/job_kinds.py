@@ -1,0 +1,104 @@
+"""The kinds of jobs: a request checked, and turned into work.
+
+- Whatever can be known before a job runs is refused before there is a job.
+- The work is a function of the request, the job's identifier and what is stored: another run
+  after a crash gives the same UIDs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol
+
+from rules import requests
+from scp.archive.job import JobKind
+from scp.archive.job_stock import Stock
+from scp.archive.merge_job import MergeJob
+from scp.archive.modification_job import ModificationJob
+from scp.archive.rewriting import Rewriting
+from scp.archive.split_job import SplitJob
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rules import Pseudonyms
+    from scp.archive.catalogue import Catalogue
+    from scp.archive.job import JobRequest
+    from scp.archive.modifier import Modifier
+    from scp.archive.rewriting import Order
+    from scp.logs import Log
+
+
+class Kind(Protocol):
+    """What a kind of job has to say."""
+
+    def check(self, request: JobRequest) -> tuple[JobRequest, dict[str, object]]:
+        """The request with what it lacks, and the job's content before it runs.
+
+        Raises:
+            JobRefused, RequestFault: it cannot be done.
+        """
+
+    def order(self, job_id: str, request: JobRequest) -> Order:
+        """What is to be done.
+
+        Raises:
+            JobRefused, RequestFault: it cannot be done any more.
+        """
+
+
+class Kinds:
+    """The kinds of jobs, and what they share."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        modifier: Modifier,
+        pseudonyms: Pseudonyms,
+        *,
+        threads: int,
+        log: Log,
+    ) -> None:
+        """Bind it.
+
+        Args:
+            catalogue: What is stored.
+            modifier: Rewrites instances.
+            pseudonyms: The keyed functions.
+            threads: Instances of one job that are rewritten at once.
+            log: Where events go.
+        """
+        self._catalogue = catalogue
+        self._modifier = modifier
+        self._threads = threads
+        self._log = log
+        self._committing = Lock()
+        stock = Stock(catalogue, pseudonyms)
+        self._kinds: Mapping[JobKind, Kind] = {
+            JobKind.MODIFICATION: ModificationJob(stock),
+            JobKind.SPLIT: SplitJob(stock),
+            JobKind.MERGE: MergeJob(stock, modifier),
+        }
+
+    def checked(self, request: JobRequest) -> tuple[JobRequest, dict[str, object]]:
+        """As a kind's `check`, with what every body can say of its job."""
+        keeps_source = request.kind is JobKind.MODIFICATION
+        options = requests.read_job_options(request.body, keep_source_default=keeps_source)
+        told = replace(request, priority=options.priority, user_data=options.user_data)
+        return self._kinds[request.kind].check(told)
+
+    def begin(self, job_id: str, request: JobRequest) -> Rewriting:
+        """The work of a job.
+
+        Raises:
+            JobRefused, RequestFault: it cannot be done any more.
+        """
+        return Rewriting(
+            self._kinds[request.kind].order(job_id, request),
+            self._catalogue,
+            self._modifier,
+            threads=self._threads,
+            committing=self._committing,
+            log=self._log,
+        )
