@@ -25,6 +25,7 @@ def test_the_generated_ct_is_as_rich_as_a_scanner_s() -> None:
     assert sum(element.VR == "SQ" for element in dataset) >= 4
 
 
+@pytest.mark.slow
 def test_the_long_instances_are_as_long_as_they_say() -> None:
     """Functional groups of every frame; contours of real size."""
     frames, structures = instances.enhanced(200), instances.contours(20, 50, 100)

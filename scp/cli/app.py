@@ -7,40 +7,61 @@ wrong; 78 the configuration cannot be used (EX_CONFIG, which systemd must not re
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 import typer
 from rich.console import Console
 
 from rules.errors import DocumentError, RulesError
 from scp import __version__, logs
-from scp.cli import demo, files, identify, passwords, proof, serve, store, study_rules
 from scp.errors import KeyFileError, ScpError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 EX_FAILED = 1
 EX_CONFIG = 78
+COMMANDS: Final = {
+    "run": "serve.run",
+    "check": "study_rules.check",
+    "preview": "study_rules.preview",
+    "send": "files.send",
+    "deidentify": "files.deidentify",
+    "list": "store.list_instances",
+    "show": "store.show",
+    "queue": "store.queue",
+    "retry": "store.retry",
+    "report": "proof.report",
+    "verify": "proof.verify",
+    "pseudonym": "identify.pseudonym",
+    "match": "identify.match",
+    "hash-password": "passwords.hash_password",
+    "demo": "demo.demo",
+}
+"""Module and function of each command: only what is asked for is imported, which is half of the
+time that a short command takes."""
 
-app = typer.Typer(
-    name="anonode",
-    help="A DICOM node that de-identifies what it receives.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command()(serve.run)
-app.command()(study_rules.check)
-app.command()(study_rules.preview)
-app.command()(files.send)
-app.command()(files.deidentify)
-app.command("list")(store.list_instances)
-app.command()(store.show)
-app.command()(store.queue)
-app.command()(store.retry)
-app.command()(proof.report)
-app.command()(proof.verify)
-app.command()(identify.pseudonym)
-app.command()(identify.match)
-app.command("hash-password")(passwords.hash_password)
-app.command()(demo.demo)
+
+def command_line(words: Sequence[str]) -> typer.Typer:
+    """The command that the first word names; every one if it names none, for the help.
+
+    Args:
+        words: The arguments, without the name of the program.
+    """
+    app = typer.Typer(
+        name="anonode",
+        help="A DICOM node that de-identifies what it receives.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        callback=_anonode,
+    )
+    asked = next((word for word in words if not word.startswith("-")), "")
+    for name in [asked] if asked in COMMANDS else COMMANDS:
+        module, function = COMMANDS[name].split(".")
+        app.command(name)(getattr(import_module(f"scp.cli.{module}"), function))
+    return app
 
 
 def _version(value: bool) -> None:
@@ -49,7 +70,6 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _anonode(
     *,
     version: bool = typer.Option(
@@ -63,7 +83,7 @@ def main() -> None:
     """Run the command line and exit."""
     logs.configure(level="error")  # from here on no library can print what an element holds
     try:
-        app()
+        command_line(sys.argv[1:])()
     except (DocumentError, KeyFileError) as error:
         _fail(str(error), EX_CONFIG)
     except (RulesError, ScpError) as error:

@@ -109,6 +109,7 @@ def test_a_clean_run_finds_no_leak(planted):
     assert said.returncode == (1 if study.findings else 0)
 
 
+@pytest.mark.slow
 def test_a_leak_is_named_by_file_tag_and_kind(planted, tmp_path):
     """Not by its value, neither on the screen nor in the file."""
     study, words = planted
@@ -158,6 +159,7 @@ def test_a_pseudonym_is_what_stands_in_the_result(study, before, after):
     assert (piped.stdout.strip(), piped.stderr) == (after.StudyInstanceUID, "")
 
 
+@pytest.mark.slow
 def test_a_candidate_is_found_by_pseudonym_and_by_uid(study, before, after, tmp_path):
     """And whoever is not on the list is said not to be."""
     people = tmp_path / "people.csv"
@@ -187,6 +189,7 @@ def test_without_the_key_nothing_is_computed(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.slow
 def test_a_scope_that_no_profile_has_is_pointed_out(study, after, tmp_path):
     """It may be misspelt; and a list without the column is an error by file and row."""
     people = tmp_path / "people.csv"

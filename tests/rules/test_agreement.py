@@ -225,6 +225,7 @@ def test_the_report_tells_the_result(path):
         assert str(data.get(name) or "") == value, name
 
 
+@pytest.mark.slow
 @every_file
 def test_dcmdump_reads_the_result(path, peer, tmp_path):
     """DCMTK reads every result whose original it reads."""

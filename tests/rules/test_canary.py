@@ -23,7 +23,10 @@ from tests.rules import planting
 
 CASES = [(syntax, None) for syntax in instances.SYNTAXES] + [(EXPLICIT, "UN"), (DEFLATED, "UN")]
 WORD_BYTES = 16
-every_case = pytest.mark.parametrize(("syntax", "stated_vr"), CASES)
+every_case = pytest.mark.parametrize(
+    ("syntax", "stated_vr"),
+    [pytest.param(*case, marks=() if case == CASES[1] else pytest.mark.slow) for case in CASES],
+)
 
 
 @cache

@@ -179,6 +179,7 @@ def test_pictures_are_named_by_position_and_for_the_owner_alone(previewed, tmp_p
     assert str(tmp_path / "pictures" / "3-after.png") in done.stdout
 
 
+@pytest.mark.slow
 def test_pictures_overwrite_nothing(previewed, tmp_path):
     """Those of an earlier preview stay, and the command says where it stopped."""
     (tmp_path / "pictures").mkdir()

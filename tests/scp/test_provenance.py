@@ -174,6 +174,7 @@ def test_the_command_says_it_to_machines(report):
     assert study["study_instance_uid"] == "2.25.101"
 
 
+@pytest.mark.slow
 def test_a_study_that_is_not_there_is_a_mistake_of_the_command_line(report):
     """Perhaps it was an original UID: it is not repeated."""
     done = report("1.2.3")

@@ -70,7 +70,10 @@ def test_in_full_it_says_how_results_are_marked(check):
     assert len(said.partition("rule set ")[2].split()[0]) == 64
 
 
-@pytest.mark.parametrize("name", ["1.2.840.10008.5.1.4.1.1.2", "CTImageStorage"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("1.2.840.10008.5.1.4.1.1.2", marks=pytest.mark.slow), "CTImageStorage"],
+)
 def test_it_can_be_asked_for_one_sop_class(check, name):
     """What the base does to an attribute depends on its type in the IOD."""
     for_any, for_ct = check("-v").stdout, check("--sop-class", name).stdout
@@ -86,6 +89,7 @@ def actions(said):
     return {row[1]: row[2] for row in cells if len(row) > 2}
 
 
+@pytest.mark.slow
 def test_a_class_that_is_none_is_a_mistake_of_the_command_line(check):
     """The sentence shows the way."""
     done = check("--sop-class", "CTImage")

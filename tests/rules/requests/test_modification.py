@@ -20,6 +20,7 @@ from rules.requests import (
     read_split,
     renaming_of,
 )
+from rules.requests.modification import BEYOND_2008
 from rules.requests.renaming import NOTHING_RENAMED
 from tests import driving
 from tests.asked import fault
@@ -241,3 +242,12 @@ def test_whatever_is_read_has_a_plan(body):
         except RequestFault:
             continue
         assert plan_of(asked, scope="s", renaming=NOTHING_RENAMED, patient_name="x").digest
+
+
+@pytest.mark.parametrize("keep", [[], ["PatientAddress"]])
+def test_edition_2008_removes_what_orthanc_removes(keep):
+    """Four attributes beyond the table, unless the request names them."""
+    asked = read_anonymize({"DicomVersion": "2008", "Keep": keep})
+
+    removed = {rule.selector.target.value for rule in asked.profile.remove}
+    assert removed == {*BEYOND_2008} - ({0x00101040} if keep else set())

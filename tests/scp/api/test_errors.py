@@ -9,6 +9,7 @@ import pytest
 
 from scp import logs
 from scp.api.errors import Code, code_of
+from scp.archive.job import Status
 from tests.scp.api.serving import CANARY, Client, guard, served, small_app
 
 
@@ -102,3 +103,10 @@ def test_every_code_has_a_message():
     assert all(code.message for code in Code)
     assert code_of(12345) is Code.INTERNAL
     assert code_of(17) is Code.UNKNOWN_RESOURCE
+
+
+@pytest.mark.parametrize("status", [one for one in Status if one is not Status.SUCCESS])
+def test_whatever_ends_a_job_has_its_own_code(status):
+    """With the same number and sentence."""
+    assert code_of(status) == status
+    assert code_of(status).message == status.sentence

@@ -18,7 +18,7 @@ from scp.ingest import Ingest
 from scp.instance import Peer, StoredFile, StoreRequest
 from scp.journal import FILE_NAME, Journal
 from scp.limits import Budget
-from scp.spool import Spool
+from scp.spool import Disk, Spool
 from tests import instances
 from tests.encoded import EXPLICIT
 
@@ -53,16 +53,29 @@ class ToArchive:
     forward: tuple[str, ...] = ()
 
 
+class Hasty(Disk):
+    """A disk that is never told to sync: for tests in which nothing dies."""
+
+    def sync(self, descriptor: int) -> None:
+        del descriptor
+
+
 class Archive:
     """What a node keeps, without a node."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, dies: bool = False) -> None:
+        """Open it.
+
+        Args:
+            data: The folder.
+            dies: Whether processes die over it, so that it is durable and recovers.
+        """
         data.mkdir(exist_ok=True)
         self.data = data
         self.pseudonyms = Pseudonyms(KEY)
-        self.spool = Spool(data)
+        self.spool = Spool(data, files=Disk() if dies else Hasty())
         self.journal = Journal(self.spool.private_file(FILE_NAME))
-        self.recovery = self.spool.recover(self.journal.files)
+        self.missing = self.spool.recover(self.journal.files).missing if dies else ()
         self.catalogue = Catalogue(self.journal)
         self.modifier = Modifier(self.spool, self.pseudonyms)
         self._ingest = Ingest(self.spool, self.journal, self._engine, log=Silent())
@@ -107,9 +120,9 @@ class Archive:
 
 
 @contextmanager
-def archive(data: Path) -> Iterator[Archive]:
+def archive(data: Path, *, dies: bool = False) -> Iterator[Archive]:
     """An archive that is closed in the end."""
-    made = Archive(data)
+    made = Archive(data, dies=dies)
     try:
         yield made
     finally:

@@ -189,9 +189,7 @@ def test_a_permissive_job_keeps_the_sources_of_what_failed(stored, jobs) -> None
     path = stored.data / "instances" / third.file_name
     path.write_bytes(path.read_bytes()[:-2])
 
-    job = jobs.run(
-        modify(stored, Level.STUDY, {"Permissive": True, "KeepSource": False})
-    )
+    job = jobs.run(modify(stored, Level.STUDY, {"Permissive": True, "KeepSource": False}))
 
     assert job.state is JobState.SUCCESS
     assert job.content["FailedInstancesCount"] == 1
@@ -328,9 +326,7 @@ def test_a_bulk_job_lists_everything_it_made(stored, jobs) -> None:
     stored.store(other_study(patient="PAT-2"))
     ids = (stored.ids(Level.SERIES)[0], stored.ids(Level.PATIENT)[1])
 
-    job = jobs.run(
-        JobRequest(JobKind.MODIFICATION, {}, ids, is_anonymization=True, is_bulk=True)
-    )
+    job = jobs.run(JobRequest(JobKind.MODIFICATION, {}, ids, is_anonymization=True, is_bulk=True))
 
     made = job.content["Resources"]
     assert [one["Type"] for one in made] == [

@@ -69,7 +69,9 @@ def engine(stored, **settings):
 def anonymize(stored, **body) -> JobRequest:
     """A request to anonymize the only study."""
     [study] = stored.ids(Level.STUDY)[:1]
-    return JobRequest(JobKind.MODIFICATION, body, (study,), True, level=Level.STUDY)
+    return JobRequest(
+        JobKind.MODIFICATION, body, (study,), is_anonymization=True, level=Level.STUDY
+    )
 
 
 def test_a_job_that_has_ended_says_what_it_made(stored) -> None:
@@ -142,7 +144,7 @@ def test_progress_is_what_is_done(stored) -> None:
 
 def test_a_request_for_what_is_not_there_makes_no_job(stored) -> None:
     """It is refused with Orthanc's number."""
-    request = JobRequest(JobKind.MODIFICATION, {}, ("nope",), True, level=Level.STUDY)
+    request = JobRequest(JobKind.MODIFICATION, {}, ("nope",), level=Level.STUDY)
     with engine(stored) as jobs, pytest.raises(JobRefused) as raised:
         jobs.submit(request)
 
@@ -384,3 +386,27 @@ def test_many_jobs_at_once_make_exactly_what_each_alone_would(stored) -> None:
     assert states == {JobState.SUCCESS}
     assert (statistics.patients, statistics.studies, statistics.series) == (41, 41, 41)
     assert statistics.instances == len(stored.files()) == 41 * COUNT
+
+
+@pytest.mark.slow
+def test_forty_anonymizations_of_fifty_instances(tmp_path) -> None:
+    """As above, of a series asked for by forty threads that wait."""
+    with archive(tmp_path / "data") as stored:
+        for number in range(1, 51):
+            stored.store(instances.ct(128, 128, instance=number))
+        with engine(stored, threads=2) as jobs:
+            request = anonymize(stored)
+            ended: list[JobState] = []
+            waiting = [
+                threading.Thread(target=lambda: ended.append(jobs.run(request).state))
+                for _ in range(40)
+            ]
+            for thread in waiting:
+                thread.start()
+            for thread in waiting:
+                thread.join(120)
+
+        statistics = stored.catalogue.statistics()
+        assert ended == [JobState.SUCCESS] * 40
+        assert (statistics.patients, statistics.studies, statistics.series) == (41, 41, 41)
+        assert statistics.instances == len(stored.files()) == 41 * 50
