@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks import engine, network, report
+from benchmarks import archive, engine, network, report
 from benchmarks.servers import ALL, ANONODE, Server
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Size:
     stock_rounds: int
     idle_s: float
     megabytes: int
+    study_instances: int
     repeats: int
 
 
@@ -41,8 +42,8 @@ class Run:
     folder: Path
 
 
-FULL: Final = Size(3, 200, 500, 500, 1, 10, 1024, 20)
-QUICK: Final = Size(3, 40, 80, 40, 1, 3, 128, 5)
+FULL: Final = Size(3, 200, 500, 500, 1, 10, 1024, 500, 20)
+QUICK: Final = Size(3, 40, 80, 40, 1, 3, 128, 50, 5)
 
 
 def main() -> None:
@@ -152,12 +153,21 @@ def _large(run: Run) -> list[dict[str, Any]]:
     return [asdict(one) for one in measured]
 
 
+def _archive(run: Run) -> list[dict[str, Any]]:
+    count = run.size.study_instances
+    measured = archive.run(run.folder, count=count, rounds=run.size.rounds)
+    print(f"\n### A stored study of {count} CT of 512x512, anonymized over REST\n", flush=True)
+    print(report.archive(measured), flush=True)
+    return [asdict(one) for one in measured]
+
+
 _PARTS: Final[dict[str, Callable[[Run], Any]]] = {
     "engine": _engine,
     "network": _network,
     "stock": _stock,
     "idle": _idle,
     "large": _large,
+    "archive": _archive,
 }
 
 

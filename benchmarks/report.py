@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from benchmarks.archive import Anonymized
     from benchmarks.engine import Timed
     from benchmarks.network import Idle, Large, Measured
 
@@ -87,6 +88,25 @@ def large(measured: Sequence[Large]) -> str:
                 f"{one.resting_bytes / _MIB:.0f}",
                 f"{one.seconds:.1f}",
                 "yes" if one.stored else "no",
+            )
+            for one in measured
+        ],
+    )
+
+
+def archive(measured: Sequence[Anonymized]) -> str:
+    """Seconds for a stored study, how many times longer than the first, and memory."""
+    return table(
+        ("", "instances", "seconds", "best", "times Anonode", "peak MB", "MB more than before"),
+        [
+            (
+                one.server,
+                f"{one.instances}",
+                f"{one.median_s:.2f}",
+                f"{one.best_s:.2f}",
+                f"{one.median_s / measured[0].median_s:.1f}",
+                f"{one.peak_bytes / _MIB:.0f}",
+                f"{one.grown_bytes / _MIB:.0f}",
             )
             for one in measured
         ],
