@@ -55,6 +55,9 @@ _KINDS = (
     *("Class", "TransferSyntax", "CodingScheme", "ContextUID", "ContextGroup"),
     *("MappingResource", "CreatorVersion", "Template"),
 )
+# A frame of reference is shared with instances that a request does not touch, even where its UID
+# happens to be that of a study.
+_FRAME = "FrameOfReference"
 _READABLE = (0x00080005, 0x00080016)
 _REFERABLE = (0x00080018, 0x0020000D, 0x0020000E)
 _NEEDED = "every instance needs it"
@@ -117,7 +120,7 @@ class Base:
         return self.action(tag)[0] not in (KEEP, KEEP_FITTING, DESCEND, FOLLOW)
 
     def _kept(self, tag: int) -> Reasoned:
-        if self.using.follows and is_reference(tag):
+        if self.using.follows and is_reference(tag) and _FRAME not in keyword_of(tag):
             return FOLLOW, "references follow"
         return kept(tag), "base none"
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Names that tests may ask for, and the Debian package that each comes in.
 PEERS = {
+    "curl": "curl",
     "dcmconv": "dcmtk",
     "dcmcjpeg": "dcmtk",
     "dcmdjpeg": "dcmtk",

@@ -24,6 +24,7 @@ from rules.requests.fields import body_of, boolean
 from rules.requests.levels import KEYWORDS, PATIENT_ID, SOP_INSTANCE_UID, UIDS, Level
 from rules.requests.readings import rules_of
 from rules.requests.renaming import Renaming
+from rules.selectors import EXACT, Selector, TagPattern
 from rules.tables.dictionary import keyword_of
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 MARK = Mark("request", 1, 1)
 """The place of every rule of a request."""
 PATIENT_NAME = 0x00100010
+BEYOND_2008 = (0x00101040, 0x00102000, 0x00102154, 0x00321032)
+"""Patient's address, medical alerts, patient's telephone numbers, requesting physician: the
+edition of 2008 does not list them, and Orthanc removes them."""
 _UIDS_FROM_THE_TOP = (Level.STUDY, Level.SERIES, Level.INSTANCE)
 
 
@@ -54,7 +58,8 @@ class Modification:
         kept: Keywords of those that stay because the request says so.
         renewed: Keywords of the UIDs that become keyed ones.
         replacements: Literals by keyword, of every attribute that gets one at the top.
-        needs_patient_name: Whether the job is to make up a name of the patient.
+        needs_patient_name: Whether the job is to make up a name of the patient; not where
+            requests are to agree, for it would make up another one each time.
     """
 
     is_anonymization: bool
@@ -88,6 +93,8 @@ def read_anonymize(body: object, *, transcode_status: int = Status.BAD_FILE) -> 
     if boolean(fields, "KeepPrivateTags", default=False):
         private = "keep"
     edits = read_edits(fields, is_forced=boolean(fields, "Force", default=False))
+    if edition == "2008":
+        edits = _beyond_2008(edits)
     settings = Profile("anonymize", MARK, "basic", edition, chosen, private=private)
     profile = _profile(settings, edits)
     stays = UIDS if RETAIN_UIDS in chosen else frozenset()
@@ -145,6 +152,14 @@ def renaming_of(
     return Renaming(names)
 
 
+def _beyond_2008(edits: Edits) -> Edits:
+    """With what Orthanc removes beyond that edition, but for what the request names."""
+    named = edits.values().keys() | edits.kept() | edits.removed()
+    more = (tag for tag in BEYOND_2008 if tag not in named)
+    gone = tuple(Selector((), TagPattern(tag, EXACT), keyword_of(tag)) for tag in more)
+    return replace(edits, remove=(*edits.remove, *gone))
+
+
 def _modification(
     fields: Body,
     edits: Edits,
@@ -158,18 +173,19 @@ def _modification(
     kept = frozenset(edits.kept() & KEYWORDS.keys())
     renewed = _renewed(texts, level) - texts.keys() - kept - stays
     named = edits.values().keys() | edits.kept() | edits.removed()
+    scope = options.consistent(fields)
     return Modification(
         is_anonymization=is_anonymization,
         level=level,
         profile=profile,
         transcode=options.transcode(fields, transcode_status),
         lossy_quality=options.lossy_quality(fields),
-        consistent=options.consistent(fields),
+        consistent=scope,
         replaced={KEYWORDS[tag]: text for tag, text in texts.items() if tag in KEYWORDS},
         kept=frozenset(KEYWORDS[tag] for tag in kept),
         renewed=frozenset(KEYWORDS[tag] for tag in renewed),
         replacements={keyword: text for keyword, text in _by_keyword(texts) if keyword},
-        needs_patient_name=is_anonymization and PATIENT_NAME not in named,
+        needs_patient_name=is_anonymization and PATIENT_NAME not in named and scope is None,
     )
 
 

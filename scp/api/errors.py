@@ -52,6 +52,7 @@ class Code(IntEnum):
     UNKNOWN_TAG = 27
     UNAUTHORIZED = 29
     CANCELED = 37
+    REVISION = 43
     DUPLICATE = 46
     CANNOT_STORE = 2018
     OVERRIDES_PARENT = 2020
@@ -86,6 +87,10 @@ _MESSAGES: Final = {
     Code.UNKNOWN_TAG: "Unknown DICOM tag",
     Code.UNAUTHORIZED: "Bad credentials were provided to an HTTP request",
     Code.CANCELED: "This job was canceled",
+    Code.REVISION: (
+        "A bad revision number was provided, which might indicate conflict between multiple "
+        "writers"
+    ),
     Code.DUPLICATE: "Duplicate resource",
     Code.CANNOT_STORE: "Cannot store an instance",
     Code.OVERRIDES_PARENT: "Trying to override a value inherited from a parent module",
@@ -106,6 +111,7 @@ _HTTP: Final = {
     Code.UNAUTHORIZED: 401,
     Code.OVERRIDES_PARENT: 400,
     Code.NO_PARENT: 400,
+    Code.REVISION: 409,
     Code.DUPLICATE: 409,
 }
 _BY_KIND: Final = (

@@ -1,10 +1,10 @@
 """A process that moves studies for ever: `python -m tests.acceptance.mover FOLDER`.
 
 Each job gives a study new UIDs and removes the old one, so that at every moment as many instances
-are stored as in the beginning. It says a line when it has begun.
+are stored as in the beginning. It says a line when it has begun, and one for each job that ends.
 """
 
-# ruff: noqa: T201 - the line is what the parent waits for
+# ruff: noqa: T201 - the lines are what the parent waits for
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AT_ONCE = 2
 
 def main(data: Path) -> None:
     """Move every study there is, again and again."""
-    archive = Archive(data)
+    archive = Archive(data, dies=True)
     jobs = Jobs(
         archive.catalogue, archive.modifier, archive.journal, archive.pseudonyms, log=Silent()
     )
@@ -33,6 +33,7 @@ def main(data: Path) -> None:
         ids = [id_ for study in studies[:AT_ONCE] if (id_ := submitted(jobs, study, number))]
         for id_ in ids:
             jobs.wait(id_)
+            print("moved", flush=True)
 
 
 def submitted(jobs: Jobs, study: str, number: int) -> str:

@@ -251,3 +251,9 @@ def test_edition_2008_removes_what_orthanc_removes(keep):
 
     removed = {rule.selector.target.value for rule in asked.profile.remove}
     assert removed == {*BEYOND_2008} - ({0x00101040} if keep else set())
+
+
+def test_requests_that_agree_make_up_no_name():
+    """A name for each job would tell the studies of one patient apart."""
+    assert read_anonymize({}).needs_patient_name
+    assert not read_anonymize({"Consistent": "trial"}).needs_patient_name

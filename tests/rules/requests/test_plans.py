@@ -287,6 +287,14 @@ def test_references_among_touched_instances_follow():
     assert inner.ReferencedSOPInstanceUID == new(INSTANCE)
 
 
+def test_a_frame_of_reference_is_no_reference():
+    """Others share it, even if it is named like the study that is modified."""
+    result = modified({}, small_ct([text(0x00200052, "UI", STUDY)]), Level.STUDY)
+
+    assert result.StudyInstanceUID == new(STUDY)
+    assert result.FrameOfReferenceUID == STUDY
+
+
 def test_a_kind_is_no_reference():
     """Even if a resource were named like one."""
     touched = Touched(instances={INSTANCE, instances.CT_IMAGE})
