@@ -38,6 +38,7 @@ def test_the_long_instances_are_as_long_as_they_say() -> None:
     assert len(instances.encode(structures)) > 1 << 20
 
 
+@pytest.mark.slow
 def test_the_sink_keeps_every_byte_that_the_client_sends(tmp_path: Path) -> None:
     """A limit that lost bytes would be no limit."""
     (measured,) = network.raw([SINK], tmp_path, side=64, count=4, associations=2, rounds=1)

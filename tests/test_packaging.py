@@ -78,6 +78,7 @@ def test_the_wheel_carries_the_licence_and_the_command(wheel: Path) -> None:
     assert f"\nVersion: {scp.__version__}\n" in metadata["METADATA"]
 
 
+@pytest.mark.slow
 def test_the_wheel_works_where_the_checkout_is_not(wheel: Path, tmp_path: Path) -> None:
     """The standard's tables are found inside the installed package."""
     zipfile.ZipFile(wheel).extractall(tmp_path)

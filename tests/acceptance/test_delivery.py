@@ -41,6 +41,7 @@ def test_receiving_goes_on_while_a_destination_is_down_and_all_arrives_once_it_i
     assert len(set(archive.uids())) == len(archive.uids()) == len(FILES)
 
 
+@pytest.mark.slow
 def test_what_arrives_is_in_the_transfer_syntax_it_was_sent_in(tmp_path, packaged, deadline_s):
     """Presentation contexts of the delivery are those of the reception."""
     with (

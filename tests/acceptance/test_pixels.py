@@ -216,6 +216,7 @@ def test_the_report_says_what_was_done(node, sent):
     assert [one["destination"] for one in found["deliveries"]] == ["archive"]
 
 
+@pytest.mark.slow
 def test_no_process_is_left_when_the_node_stops(tmp_path):
     """Whatever its decoders do at that moment."""
     with RunningNode(tmp_path, CONFIG.format(pixels=PIXELS, port=104)) as node:
@@ -230,6 +231,7 @@ def test_no_process_is_left_when_the_node_stops(tmp_path):
     assert not any(Path(f"/proc/{pid}").exists() for pid in found)
 
 
+@pytest.mark.slow
 def test_a_folder_is_blanked_as_the_network_is(tmp_path):
     """`deidentify` decodes apart, too, in several processes at once."""
     clean = drawn("L", 12, frames=2)

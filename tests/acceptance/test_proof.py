@@ -144,6 +144,7 @@ def test_real_files_leak_nothing(tmp_path):
     assert [one for one in study.findings if one[1] in faults] == []
 
 
+@pytest.mark.slow
 def test_a_pseudonym_is_what_stands_in_the_result(study, before, after):
     """Of the patient's identifier as it is typed, and of a UID from standard input."""
     typed = study.run("pseudonym", "--scope", "study-7", before.PatientID)

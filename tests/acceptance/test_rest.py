@@ -48,6 +48,7 @@ def certified(tmp_path, peer):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_study_is_anonymized_over_tls_by_who_may(certified):
     """As Orthanc's page says, line by line."""
     if not shutil.which("curl"):

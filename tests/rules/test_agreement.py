@@ -152,6 +152,7 @@ def _changed_below(before: Element, after: Element | None, where: str):
 
 
 @every_file
+@pytest.mark.slow
 def test_chunks_do_not_matter(path):
     """Fed in chunks of 1, 7, 4096 bytes or at once, a dataset gives the same file."""
     sample, output = _accepted(path)

@@ -225,6 +225,7 @@ def test_the_parts_that_a_pattern_describes_are_found_leftmost_and_longest(
 
 @pytest.mark.parametrize("source", [*SLOW_WITH_RE, "a|a.*b", "(a|b)*c|a"])
 @pytest.mark.parametrize("letters", ["a", "ab", "abc", "a" * 50 + "c"])
+@pytest.mark.slow
 def test_no_text_makes_the_search_for_all_parts_slow(source, letters, deadline_s):
     """It is read once backwards and once forwards, however its parts could overlap."""
     pattern = Pattern(source)

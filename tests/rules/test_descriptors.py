@@ -367,6 +367,7 @@ def test_a_denied_word_or_phrase_goes_even_if_it_is_allowed() -> None:
         *("29 Feb ", "Doe ", "J. ", "(Doe", "_", "\n", "山田", "e\u0301", "https://", "12 34 "),
     ],
 )
+@pytest.mark.slow
 def test_a_hostile_text_takes_linear_time(unit: str) -> None:
     """Four times the text takes about four times as long, not sixteen times."""
     with driving.within(20):

@@ -92,6 +92,7 @@ def test_native_pixels_are_given_back_by_every_lossless_target(target, depth, mo
 @pytest.mark.parametrize(
     ("mode", "depth"), [("L", 8), ("L", 12), ("L", 16), ("RGB", 8), ("signed", 12)]
 )
+@pytest.mark.slow
 def test_dcmtk_gives_back_every_frame(peer, tmp_path, target, mode, depth):
     """Signed samples too: their bits, and so their values, are the same to everybody."""
     frames = drawn("RGB" if mode == "RGB" else "L", depth, frames=2)
@@ -117,6 +118,7 @@ def test_signed_pixels_are_given_back(target, kind, depth):
 @pytest.mark.parametrize("source", LOSSLESS)
 @pytest.mark.parametrize("target", [*LOSSLESS, ExplicitVRLittleEndian])
 @pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.slow
 def test_every_family_becomes_every_other(source, target, mode):
     """From one lossless syntax to another, and back to native."""
     frames = drawn(mode, 16, frames=2)

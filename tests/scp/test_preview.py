@@ -164,6 +164,7 @@ def test_pictures_show_what_is_blanked(previewed, tmp_path):
         assert np.corrcoef(before[outside], after[outside])[0, 1] > 0.9999
 
 
+@pytest.mark.slow
 def test_pictures_are_named_by_position_and_for_the_owner_alone(previewed, tmp_path):
     """No name, no UID; and the screen says that the first of each pair is identifiable."""
     done = previewed()

@@ -166,6 +166,7 @@ def test_the_command_says_it_in_words(report):
         assert said in done.stdout
 
 
+@pytest.mark.slow
 def test_the_command_says_it_to_machines(report):
     """Standard output is the document and nothing else."""
     done = report("2.25.101", "--json")

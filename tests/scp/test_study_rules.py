@@ -43,6 +43,7 @@ def test_by_default_it_is_brief(check):
     assert len(done.stdout.splitlines()) < 20
 
 
+@pytest.mark.slow
 def test_in_full_it_says_what_becomes_of_pixels(check):
     """Each rule with its boxes and its place, then what happens where none matches."""
     lines = check("-v").stdout.splitlines()
@@ -59,6 +60,7 @@ def test_in_full_it_says_what_becomes_of_pixels(check):
     ]
 
 
+@pytest.mark.slow
 def test_in_full_it_says_how_results_are_marked(check):
     """With a date kept the profile itself is not claimed; the digest is that of the reports."""
     said = check("-v").stdout

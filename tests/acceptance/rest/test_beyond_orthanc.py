@@ -8,6 +8,8 @@ import pytest
 
 from tests.acceptance.rest.asking import packaged_file, packaged_files
 
+pytestmark = pytest.mark.slow
+
 JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
 
 

@@ -13,6 +13,8 @@ from pyorthanc.jobs import State
 
 from tests.acceptance.rest.asking import packaged_file, packaged_files
 
+pytestmark = pytest.mark.slow
+
 HELLO = "f7ff9e8b-7bb2e09b-70935a5d-785e0cc5-d9d0abf0"
 CT = packaged_file("CT_small.dcm")
 POLLING_S = 0.02

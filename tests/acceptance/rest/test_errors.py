@@ -11,6 +11,8 @@ import pytest
 
 from tests.acceptance.rest.asking import PAGE, packaged_file, packaged_files
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = "00000000-00000000-00000000-00000000-00000000"
 JOB = "00000000-0000-0000-0000-000000000000"
 MESSAGES = {
