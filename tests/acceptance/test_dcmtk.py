@@ -179,7 +179,7 @@ def _until(condition: Callable[[], bool], limit_s: float) -> bool:
 
 def _config(storescp: int, archive: int) -> str:
     numbers = range(1, SCOPES + 1)
-    profiles = [f"  p{number}: {{Base: basic}}" for number in numbers]
+    profiles = [f"  p{number}: {{Base: basic, BurnedIn: keep}}" for number in numbers]
     routes = [
         f"  - {{from: {calling}{number}, profile: p{number}, forward: [{destination}]}}"
         for number in numbers
@@ -399,8 +399,9 @@ def _dummies() -> set[bytes]:
         0x00082218,  # any sequence of codes
     )
     marks = Dataset()
-    reference.Rewriter("", "", driving.pseudonyms()).mark(marks)
-    items = [marks, *(reference.dummy_item(tag) for tag in sequences)]
+    rewriter = reference.Rewriter("", "", driving.pseudonyms(), knows_class=True)
+    rewriter.mark(marks)
+    items = [marks, *map(rewriter.dummy_item, sequences)]
     inside = {value for item in items for value in _every_value(reference.flat(item))}
     return inside | {dummy.strip(b" \0") for dummy in reference.DUMMY.values()}
 
@@ -455,7 +456,7 @@ def test_storescu_sends_the_folder_of_the_corpus(tmp_path, peer, corpus, deadlin
     read or has no presentation context for: that is its own refusal.
     """
     config = CONFIG.format(
-        storescp=9, archive=9, profiles="  p: {Base: basic}", routes="  - {from: CT1, profile: p}"
+        storescp=9, archive=9, profiles="  p: {Base: basic, BurnedIn: keep}", routes="  - {from: CT1, profile: p}"
     )
     with RunningNode(tmp_path / "node", config) as node:
         titles = ["-aet", "CT1", "-aec", "ANONODE"]

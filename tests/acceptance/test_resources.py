@@ -28,8 +28,10 @@ pytestmark = pytest.mark.slow
 CONFIG = """
 version: 1
 node: {ae_title: ANONODE, listen: "127.0.0.1:0"}
+profiles:
+  plain: {Base: basic, BurnedIn: keep}
 routes:
-  - {from: CT1, to: ANONODE, profile: basic}
+  - {from: CT1, to: ANONODE, profile: plain}
 """
 LARGE_BYTES = 1 << 30
 MEMORY_BYTES = 200_000_000
