@@ -125,9 +125,7 @@ class Node:
     def start(self) -> None:
         """Begin to forward, to receive and to answer."""
         self._warn_of_what_passes()
-        self._widen_log()
         self._note_rule_sets()
-        _calm_collector()
         self._keeper.start()
         self._forwarder.start()
         for listener in self._listeners:
@@ -275,7 +273,12 @@ class Node:
             self._unnoted = []
 
     def _keep(self) -> None:
-        """Checkpoint the journal off the receiving threads, and watch for a failed sync."""
+        """Checkpoint the journal off the receiving threads, and watch for a failed sync.
+
+        First comes what only makes the node faster, so that nobody waits for it to start.
+        """
+        self._widen_log()
+        _calm_collector()
         while not self.stopping.wait(_CHECKPOINT_EVERY_S):
             if self._spool.fatal.is_set() or self._journal.fatal.is_set():
                 self._log.error("a sync has failed: the node stops and must be started again")

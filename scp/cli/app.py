@@ -6,6 +6,7 @@ wrong; 78 the configuration cannot be used (EX_CONFIG, which systemd must not re
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -83,7 +84,9 @@ def main() -> None:
     """Run the command line and exit."""
     logs.configure(level="error")  # from here on no library can print what an element holds
     try:
-        command_line(sys.argv[1:])()
+        commands = command_line(sys.argv[1:])
+        gc.enable()
+        commands()
     except (DocumentError, KeyFileError) as error:
         _fail(str(error), EX_CONFIG)
     except (RulesError, ScpError) as error:
