@@ -376,16 +376,6 @@ def code_items(value: str, scheme: str, meaning: str) -> Items:
     return Items((elements,), f"one item: {value} ({scheme})")
 
 
-def dummy_items(keyword: str) -> Items:
-    """D of a sequence: one item that is valid where this sequence stands.
-
-    Source: PS3.15 E.1.1; PS3.3 C.17.3, C.10.5, C.17.2 for the items.
-    """
-    if keyword.endswith("CodeSequence"):
-        return code_items(DUMMY_TEXT, "99ANONODE", "Anonymized")
-    return Items((_DUMMY_ITEMS.get(keyword, ()),), "one dummy item")
-
-
 def plain(value: bytes) -> str:
     """Bytes as text, one character a byte, so that any original can be keyed."""
     return value.decode("latin-1")
@@ -414,20 +404,3 @@ def _encoded(elements: tuple[tuple[int, str, Operator], ...], context: Context) 
         element(tag, vr, operator.apply(vr, b"", context), implicit=context.implicit)
         for tag, vr, operator in elements
     )
-
-
-_DUMMY_ITEMS: dict[str, tuple[tuple[int, str, Operator], ...]] = {
-    "ContentSequence": (
-        (0x0040A010, "CS", constant("CS", "CONTAINS")),
-        (0x0040A040, "CS", constant("CS", "TEXT")),
-        (0x0040A043, "SQ", code_items("121106", "DCM", "Comment")),
-        (0x0040A160, "UT", constant("UT", DUMMY_TEXT)),
-    ),
-    "GraphicAnnotationSequence": ((0x00700002, "CS", constant("CS", DUMMY_TEXT)),),
-    "VerifyingObserverSequence": (
-        (0x0040A027, "LO", constant("LO", DUMMY_TEXT)),
-        (0x0040A030, "DT", constant("DT", DUMMY_DATETIME)),
-        (0x0040A075, "PN", constant("PN", DUMMY_TEXT)),
-        (0x0040A088, "SQ", Empty()),
-    ),
-}
