@@ -456,7 +456,10 @@ def test_storescu_sends_the_folder_of_the_corpus(tmp_path, peer, corpus, deadlin
     read or has no presentation context for: that is its own refusal.
     """
     config = CONFIG.format(
-        storescp=9, archive=9, profiles="  p: {Base: basic, BurnedIn: keep}", routes="  - {from: CT1, profile: p}"
+        storescp=9,
+        archive=9,
+        profiles="  p: {Base: basic, BurnedIn: keep}",
+        routes="  - {from: CT1, profile: p}",
     )
     with RunningNode(tmp_path / "node", config) as node:
         titles = ["-aet", "CT1", "-aec", "ANONODE"]
