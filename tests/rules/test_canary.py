@@ -95,7 +95,8 @@ def test_the_words_that_must_stay_are_in_the_result(syntax, stated_vr):
     stay = _present(made.words.stay, before, syntax)
     output = driving.engine(_dataset(syntax, stated_vr), syntax)
 
-    assert len(stay) > 3500
+    # Under UN the words in attributes of numbers must go: 3,761 are left to stay.
+    assert len(stay) > (4000 if stated_vr is None else 3750)
     assert stay - _present(stay, output.dataset, syntax) == set()
 
 
