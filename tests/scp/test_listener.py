@@ -285,9 +285,19 @@ def test_no_descriptor_is_left_behind(desk: Desk) -> None:
         for talk in (b"", b"\x01", b"GET /", request(), request() + HALF, request() + b"\xff"):
             with RawPeer(listener.address) as raw:
                 raw.send(talk)
+                heard_to_the_end(raw)
         assert listener._wait_until_empty(PATIENCE_S)
         # What earlier tests had open may be gone by now; nothing may have come.
         assert descriptors() <= before
+
+
+def heard_to_the_end(raw: RawPeer) -> None:
+    """Hang up and wait for the other side to do so: until then it may not have been accepted."""
+    raw.sock.settimeout(PATIENCE_S)
+    with suppress(ConnectionResetError):
+        raw.sock.shutdown(socket.SHUT_WR)
+        while raw.sock.recv(4096):
+            continue
 
 
 def descriptors() -> set[str]:
