@@ -20,7 +20,7 @@ from rules.pseudonyms import KEY_BYTES
 from scp.errors import KeyFileError
 
 if TYPE_CHECKING:
-    from scp.spool import FileSystem
+    from scp.disk import FileSystem
 
 NAME = "key"
 

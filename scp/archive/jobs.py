@@ -78,7 +78,7 @@ class Jobs:
         *,
         log: Log | None = None,
         workers: int = 2,
-        threads: int = 8,
+        threads: int = 4,
         history: int = HISTORY,
     ) -> None:
         """Bind what all jobs share.

@@ -17,6 +17,7 @@ from scp import logs
 from scp.bulk_send import send_files
 from scp.cli import screen
 from scp.config import parse_config
+from scp.disk import Disk
 from scp.errors import ConnectionLost
 from scp.instance import Outcome
 from scp.key import NAME as KEY_NAME
@@ -24,7 +25,7 @@ from scp.key import make_key
 from scp.listener import Listener
 from scp.node import Node
 from scp.part10 import open_part10
-from scp.spool import Disk, Spool
+from scp.spool import Spool
 from scp.transport import Accepted
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scp.spool import Disk
+from scp.disk import Disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,12 +79,13 @@ class ForgetfulDisk:
         self._entries(path.parent)[path.name] = folder()
         return True
 
-    def create(self, path: Path) -> None:
+    def create(self, path: Path) -> int:
         self._operate()
         entries = self._entries(path.parent)
         if path.name in entries:
             raise FileExistsError(errno.EEXIST, "it exists")
         entries[path.name] = Node()
+        return self._descriptor(entries[path.name])
 
     def open_to_write(self, path: Path) -> int:
         self._operate()
@@ -184,9 +185,9 @@ class FaultyDisk(Disk):
         if operation in self.faults:
             raise OSError(self.faults[operation], "ordered by the test")
 
-    def create(self, path: Path) -> None:
+    def create(self, path: Path) -> int:
         self._fail("create")
-        super().create(path)
+        return super().create(path)
 
     def write(self, descriptor: int, buffers: Sequence[bytes | memoryview]) -> int:
         self._fail("write")

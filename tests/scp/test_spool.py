@@ -19,7 +19,8 @@ from xxhash import xxh3_128
 
 from scp.errors import OutOfSpace, SpoolError
 from scp.instance import StoredFile
-from scp.spool import BATCH_FILES, Spool
+from scp.spool import Spool
+from scp.spool_folder import BATCH_FILES
 from tests.scp.disks import Died, FaultyDisk, ForgetfulDisk
 
 if TYPE_CHECKING:

@@ -14,11 +14,12 @@ from scp.admission import Admitted
 from scp.archive.catalogue import Catalogue
 from scp.archive.identifiers import Level
 from scp.archive.modifier import Modifier
+from scp.disk import Disk
 from scp.ingest import Ingest
 from scp.instance import Peer, StoredFile, StoreRequest
 from scp.journal import FILE_NAME, Journal
 from scp.limits import Budget
-from scp.spool import Disk, Spool
+from scp.spool import Spool
 from tests import instances
 from tests.encoded import EXPLICIT
 
