@@ -19,7 +19,6 @@ from rules import Deidentifier, Pseudonyms, compile_plan
 from rules import Limits as DatasetLimits
 from scp import __version__, logs
 from scp.admission import Admitted
-from scp.config import RouteMiss
 from scp.errors import ScpError
 from scp.forwarder import Forwarder, Policy
 from scp.ingest import Ingest
@@ -28,6 +27,7 @@ from scp.journal import FILE_NAME, Journal
 from scp.limits import Budget, Limits
 from scp.listener import Listener
 from scp.pixel_worker import PixelWorker
+from scp.routes import RouteMiss
 from scp.sender import SenderAssociation, Timeouts
 from scp.spool import Spool
 from scp.transport import BAD_CALLED_AE, BAD_CALLING_AE, Accepted, AssociationRequest, Rejected
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from rules import Plan
     from rules.profile import Profile
     from scp.api.rest import Rest
-    from scp.config import Config, Destination
     from scp.ingest import Route
     from scp.instance import StoreRequest
+    from scp.settings import Config, Destination
 
 _CHECKPOINT_EVERY_S: Final = 1.0
 _COLLECT_AFTER: Final = 50_000

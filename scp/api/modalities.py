@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from scp.api.services import Services
     from scp.archive.resources import StoredInstance
     from scp.archive.sending import Associate
-    from scp.config import Destination
+    from scp.settings import Destination
 
 _OPERATIONS: Final = ("configuration", "echo", "store")
 _ECHO: Final = ((VERIFICATION, "1.2.840.10008.1.2"),)

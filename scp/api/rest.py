@@ -20,17 +20,17 @@ from scp.api.services import Services
 from scp.archive.catalogue import Catalogue
 from scp.archive.jobs import Jobs
 from scp.archive.modifier import Modifier
-from scp.config import SYSTEMD
 from scp.errors import KeyFileError, ScpError
+from scp.settings import SYSTEMD
 
 if TYPE_CHECKING:
     from rules import Limits, Pseudonyms
     from scp.api.credentials import Users
-    from scp.config import Config, RestConfig
     from scp.ingest import Ingest
     from scp.journal import Journal
     from scp.limits import Budget
     from scp.pixel_worker import PixelWorker
+    from scp.settings import Config, RestConfig
     from scp.spool import Spool
 
 _STOP_S: Final = 5.0

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from scp.archive.catalogue import Catalogue
     from scp.archive.jobs import Jobs
     from scp.archive.modifier import Modifier
-    from scp.config import Config
     from scp.ingest import Ingest
     from scp.journal import Journal
+    from scp.settings import Config
     from scp.spool import Spool
 
 

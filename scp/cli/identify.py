@@ -19,7 +19,7 @@ from scp.key import NAME as KEY_NAME
 from scp.key import load_key
 
 if TYPE_CHECKING:
-    from scp.config import Config
+    from scp.settings import Config
 
 ScopeOption = Annotated[
     str,

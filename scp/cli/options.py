@@ -10,12 +10,13 @@ import typer
 
 from rules import Pseudonyms, compile_plan
 from rules.pseudonyms import KEY_BYTES
-from scp.config import Config, embedded_default, load_config
+from scp.config import embedded_default, load_config
 from scp.disk import Disk
 from scp.errors import KeyFileError
 from scp.journal import FILE_NAME as JOURNAL_NAME
 from scp.key import NAME as KEY_NAME
 from scp.key import load_key, make_key
+from scp.settings import Config
 from scp.spool import Spool
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from scp.provenance import as_json, provenance
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from scp.config import Config
     from scp.proof.verification import Verdict
+    from scp.settings import Config
 
 _SHOWN_FINDINGS = 200
 

@@ -22,12 +22,13 @@ from rules.marks import (
 from rules.tables.dictionary import keyword_of
 from scp.cli import screen
 from scp.cli.options import ConfigOption, configuration, plan_of, pseudonyms_for_show
-from scp.config import Route, load_config
+from scp.config import load_config
 from scp.errors import ScpError
 from scp.images import NoPicture, png
 from scp.part10 import files_below, open_part10
 from scp.pixel_worker import PixelWorker
 from scp.preview import preview as preview_file
+from scp.routes import Route
 
 _MARKS = (
     PATIENT_IDENTITY_REMOVED,
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from rules.held import BlankEncapsulated
     from rules.plan import Plan
     from rules.profile import Profile
-    from scp.config import Config
     from scp.preview import Preview
+    from scp.settings import Config
 
 
 def check(

@@ -15,18 +15,9 @@ from hypothesis import strategies as st
 from rules.errors import DocumentError
 from rules.language.schema import READY_MADE
 from rules.profile import BASES, CapAge, Hash, Pseudonym, ShiftDate
-from scp.config import (
-    SYSTEMD,
-    Config,
-    Destination,
-    NodeConfig,
-    RestConfig,
-    Route,
-    RouteMiss,
-    embedded_default,
-    load_config,
-    parse_config,
-)
+from scp.config import embedded_default, load_config, parse_config
+from scp.routes import Route, RouteMiss
+from scp.settings import SYSTEMD, Config, Destination, NodeConfig, RestConfig
 
 SHIPPED = Path(__file__).parents[2] / "config.yaml"
 PACS = "pacs: {ae_title: PACS, host: 127.0.0.1, port: 104}"

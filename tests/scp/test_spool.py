@@ -356,6 +356,7 @@ def test_no_descriptor_is_leaked() -> None:
     file = store(spool)
     assert spool.intact(file)
     next(spool.read(file))
+    spool.close()
 
     assert disk.descriptors == 0
 

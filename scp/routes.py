@@ -1,0 +1,102 @@
+"""Routes: which associations they take, and where their instances go.
+
+What a route cannot decide (an address that is none) is not taken.
+
+Source: PS3.8 9.3.2 (AE titles of an association).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Who may send, what is done to it, and where it goes.
+
+    Attributes:
+        calling: Calling AE titles, in which `*` and `?` stand for characters.
+        called: The called AE title it wants; None for any.
+        peers: Addresses that may use it; empty for any.
+        profile: Name of the profile.
+        store: Whether an instance stays once every destination has it.
+        forward: Names of destinations.
+    """
+
+    calling: tuple[str, ...]
+    called: str | None
+    peers: tuple[Network, ...]
+    profile: str
+    store: bool
+    forward: tuple[str, ...]
+
+    def takes(self, calling_ae: str) -> bool:
+        """Whether a calling AE title is one of its own; case counts, padding does not."""
+        title = calling_ae.strip(" ")
+        return any(fnmatchcase(title, pattern) for pattern in self.calling)
+
+    def answers_to(self, called_ae: str) -> bool:
+        """Whether a called AE title is the one it wants, if it wants any."""
+        return self.called is None or self.called == called_ae.strip(" ")
+
+    def admits(self, address: str) -> bool:
+        """Whether an address may use it; what is no address may not, where it matters."""
+        if not self.peers:
+            return True
+        try:
+            parsed = _parsed_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.peers)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMiss:
+    """Why no route is for an association: `calling`, `called` or `address`."""
+
+    what: str
+
+
+def covers(earlier: Route, later: Route) -> bool:
+    """Whether every association of the later route is surely one of the earlier."""
+    titles = all(
+        any(_glob_covers(wide, narrow) for wide in earlier.calling) for narrow in later.calling
+    )
+    called = earlier.called is None or earlier.called == later.called
+    peers = not earlier.peers or (
+        bool(later.peers)
+        and all(any(_holds(wide, one) for wide in earlier.peers) for one in later.peers)
+    )
+    return titles and called and peers
+
+
+def _glob_covers(wide: str, narrow: str) -> bool:
+    """Whether all that `narrow` matches is matched by `wide`; False where it is not plain.
+
+    A `*` of `wide` may stand for a wildcard of `narrow`; a `?` may not, because `*` is longer.
+    """
+    if wide == narrow:
+        return True
+    plain = not set(narrow) & set("*?")
+    return (plain or "?" not in wide) and fnmatchcase(narrow, wide)
+
+
+def _holds(wide: Network, narrow: Network) -> bool:
+    if isinstance(wide, IPv4Network):
+        return isinstance(narrow, IPv4Network) and narrow.subnet_of(wide)
+    return isinstance(narrow, IPv6Network) and narrow.subnet_of(wide)
+
+
+def _parsed_address(text: str) -> IPv4Address | IPv6Address:
+    """An address of a socket: without a zone, and IPv4 where IPv6 carries it."""
+    parsed = ip_address(text.partition("%")[0])
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return mapped or parsed
