@@ -3,6 +3,8 @@
 ANONODE_CORPUS          a folder of real DICOM files; without it their tests are skipped
 ANONODE_REQUIRE_PEERS   1 turns "peer not installed" from a skip into a failure
 ANONODE_SLOW_FACTOR     how much slower than a desktop this machine is; multiplies deadlines
+ANONODE_NIGHTLY         1 makes the tests of faults as large as a night allows (tests/sizes.py)
+ANONODE_FIGURES         a file for what the tests of the promises measure (tests/figures.py)
 HYPOTHESIS_PROFILE      quick (the same examples every time) or thorough (many, random)
 """
 
@@ -15,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.figures import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,3 +106,10 @@ def deadline_s() -> Callable[[float], float]:
     """Scale a limit in seconds to this machine."""
     factor = float(os.environ.get("ANONODE_SLOW_FACTOR", "1"))
     return lambda seconds: seconds * factor
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Write down what was seen of a promise: `figures("T-DISK", acknowledged=31, lost=0)`."""
+    test = request.node.nodeid
+    return lambda promise, **values: note(promise, test, **values)
