@@ -228,10 +228,15 @@ def is_fixed(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant | ast.Name)
 
 
-@pytest.mark.parametrize(
-    ("where", "call"), calls(), ids=lambda value: value if isinstance(value, str) else ""
-)
-def test_every_event_is_a_fixed_sentence(where: str, call: ast.Call) -> None:
+def test_every_event_is_a_fixed_sentence() -> None:
     """No line is put together from what happens to be at hand."""
-    assert is_fixed(call.args[0]), f"{where} puts its event together"
-    assert not {word.arg for word in call.keywords if word.arg} - FIELDS.keys(), where
+    found = calls()
+    loose = [
+        where
+        for where, call in found
+        if not is_fixed(call.args[0])
+        or {word.arg for word in call.keywords if word.arg} - FIELDS.keys()
+    ]
+
+    assert len(found) > 20
+    assert loose == []
