@@ -14,7 +14,7 @@ READY := .venv/.ready
 BENCH_READY := .venv-bench/.ready
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo run test check slow bench docs lock clean python-is-recent
+.PHONY: help demo run test check slow nightly bench docs lock clean python-is-recent
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,11 @@ check: $(READY) ## Check format, lint and types, then run the tests
 
 slow: $(READY) ## Run the slow tests
 	@$(BIN)/python -m pytest -m slow
+
+nightly: $(READY) ## Run the tests of faults at full size (hours), and write down what they see
+	@ANONODE_NIGHTLY=1 ANONODE_FIGURES=docs/promises.jsonl \
+		$(BIN)/python -m pytest -m slow tests/model tests/acceptance
+	@$(MAKE) --no-print-directory docs
 
 bench: $(BENCH_READY) ## Measure beside real peers (BENCH=quick for a short run)
 	@.venv-bench/bin/python -m benchmarks $(BENCH)

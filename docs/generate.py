@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from docs import promises
 from rules import compile_plan, ready_made
 from rules.marks import DEIDENTIFICATION_METHOD_CODES
 from rules.options import code
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rules import Line, Plan
 
 DOCS: Final = Path(__file__).parent
+README: Final = DOCS.parent / "README.md"
 PROFILES: Final = ("basic", "research", "clinical-trial", "teaching")
 _CODES: Final = "XZDUCK"
 _ROW: Final = re.compile(r"\([0-9A-F]{4},[0-9A-F]{4}\)")
@@ -107,6 +109,7 @@ def _general(plan: Plan) -> dict[str, Line]:
 def main() -> None:
     """Write every page."""
     (DOCS / "profiles.md").write_text(profiles_page(), "utf-8")
+    README.write_text(promises.within(README.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from docs import generate
+from docs import generate, promises
 
 
 def test_the_page_of_the_ready_made_profiles_is_up_to_date():
@@ -15,3 +15,17 @@ def test_the_page_has_a_row_for_each_attribute_of_the_table():
     rows = [line for line in generate.profiles_page().splitlines() if line.startswith("| (")]
 
     assert len(rows) == 653
+
+
+def test_the_table_of_promises_is_up_to_date():
+    """What the README says was seen is what the tests wrote down: `make docs` writes it."""
+    readme = generate.README.read_text("utf-8")
+
+    assert promises.within(readme) == readme
+
+
+def test_every_trial_that_was_measured_has_its_sentence():
+    """A figure that nobody can place helps nobody."""
+    named = {name for trials in promises.TRIALS.values() for name in trials}
+
+    assert set(promises.results()) - named == set()
