@@ -18,6 +18,7 @@ from scp import __version__
 from scp.api import (
     changes,
     create,
+    downloads,
     errors,
     find,
     instances,
@@ -73,6 +74,7 @@ def build_app(services: Services, guard: Guard, *, threads: int = 64) -> FastAPI
         system.routes(services),
         instances.routes(services),
         tags.routes(services),
+        downloads.routes(services),
         resources.routes(services, partial(find.requested_tags, services)),
         find.routes(services),
         create.routes(services),

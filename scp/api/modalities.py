@@ -21,6 +21,7 @@ from scp.archive.sending import NotSent, send
 from scp.errors import TransportError
 from scp.negotiation import VERIFICATION
 from scp.sender import SenderAssociation, Timeouts
+from scp.tls import requestor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,36 +43,36 @@ _OF_CONFIGURATION: Final = frozenset(
 def routes(services: Services) -> APIRouter:
     """The routes of these."""
     router = APIRouter(tags=["modalities"])
-    destinations = services.config.destinations
 
     @router.get("/modalities")
     def names(expand: Flag = None) -> Response:
         """Names of the destinations, or `?expand`: what each is."""
         if is_set(expand):
-            return answer({name: _described(one) for name, one in destinations.items()})
-        return answer(sorted(destinations))
+            known = services.config.destinations
+            return answer({name: _described(one) for name, one in known.items()})
+        return answer(sorted(services.config.destinations))
 
     @router.get("/modalities/{name}")
     def operations(name: str) -> Response:
         """What can be asked of a destination."""
-        _get(destinations, name)
+        _get(services, name)
         return answer(list(_OPERATIONS))
 
     @router.get("/modalities/{name}/configuration")
     def configuration(name: str) -> Response:
         """What a destination is."""
-        return answer(_described(_get(destinations, name)))
+        return answer(_described(_get(services, name)))
 
     @router.post("/modalities/{name}/echo")
     def echo(name: str) -> Response:
         """Ask a destination for an echo."""
-        _echo(_post(destinations, name))
+        _echo(_post(services, name))
         return answer({})
 
     @router.post("/modalities/{name}/store")
     def store(name: str, body: WholeBody) -> Response:
         """Send stored resources: an identifier, a list of some, or `{"Resources": [...]}`."""
-        destination = _post(destinations, name)
+        destination = _post(services, name)
         ids, permissive = read_store(body)
         return answer(_store(services, destination, ids, permissive=permissive))
 
@@ -158,19 +159,22 @@ def _associating(destination: Destination) -> Associate:
         destination.ae_title,
         contexts,
         Timeouts(response_s=destination.response_s),
+        tls=requestor(destination),
     )
 
 
-def _get(destinations: Mapping[str, Destination], name: str) -> Destination:
-    if name not in destinations:
+def _get(services: Services, name: str) -> Destination:
+    found = services.config.destinations.get(name)
+    if found is None:
         raise Missing
-    return destinations[name]
+    return found
 
 
-def _post(destinations: Mapping[str, Destination], name: str) -> Destination:
-    if name not in destinations:
+def _post(services: Services, name: str) -> Destination:
+    found = services.config.destinations.get(name)
+    if found is None:
         raise Fault(Code.NO_SUCH_ITEM, f"No modality with symbolic name: {name}")
-    return destinations[name]
+    return found
 
 
 def _described(destination: Destination) -> dict[str, object]:
@@ -192,5 +196,5 @@ def _described(destination: Destination) -> dict[str, object]:
         "Manufacturer": "Generic",
         "Port": destination.port,
         "Timeout": int(destination.response_s),
-        "UseDicomTls": False,
+        "UseDicomTls": destination.tls is not None,
     }

@@ -7,6 +7,7 @@ the server ends. A job that has not ended goes on after the next start.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,16 +25,18 @@ from scp.errors import KeyFileError, ScpError
 from scp.settings import SYSTEMD
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rules import Limits, Pseudonyms
     from scp.api.credentials import Users
-    from scp.ingest import Ingest
+    from scp.ingest import Ingest, Route
     from scp.journal import Journal
     from scp.limits import Budget
     from scp.pixel_worker import PixelWorker
     from scp.settings import Config, RestConfig
     from scp.spool import Spool
 
-_STOP_S: Final = 5.0
+_CUT_S: Final = 2.5
 _NOT_HANDED_OVER: Final = (
     f"systemd hands over no credential of this name: LoadCredential={NAME}:/etc/anonode/{NAME}"
 )
@@ -51,6 +54,7 @@ class Parts:
     pixels: PixelWorker
     budget: Budget
     limits: Limits
+    upload_route: Callable[[], Route]
 
 
 class Rest:
@@ -80,6 +84,7 @@ class Rest:
         self._server = ApiServer(
             (config.host, config.port), connections=config.connections, tls=_tls(config)
         )
+        self._services: Services | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -93,7 +98,8 @@ class Rest:
             JournalError: the jobs cannot be read.
         """
         config = self._config
-        app = build_app(self._services(dicom_port), self._guard(), threads=config.connections)
+        self._services = services = self._made_services(dicom_port)
+        app = build_app(services, self._guard(), threads=config.connections)
         self._server.prepare(app)
         self._jobs.start()
         self._server.start()
@@ -106,16 +112,34 @@ class Rest:
         except ScpError as error:
             self._log.warning("the catalogue was not settled", **logs.of_error(error))
 
-    def begin_stop(self) -> None:
-        """Let nobody in any more; what is under way may go on while the node drains."""
-        self._server.begin_stop(self._parts.config.node.drain_s + _STOP_S)
+    def reload_certificate(self) -> None:
+        """Read certificate and key again.
 
-    def stop(self) -> bool:
-        """End everything; whether every thread has ended."""
-        idle = self._jobs.stop(_STOP_S)
-        return self._server.join(_STOP_S) and idle
+        Raises:
+            KeyFileError: they cannot be used; those read before still count.
+        """
+        self._server.reload_certificate()
 
-    def _services(self, dicom_port: int) -> Services:
+    def follow(self, config: Config) -> None:
+        """Answer by another configuration from now on."""
+        if self._services is not None:
+            self._services.config = config
+
+    def stop(self, grace_s: float) -> bool:
+        """Let nobody in any more, let what is under way end, then end everything.
+
+        Args:
+            grace_s: How long requests and jobs under way may take; some seconds later all ends.
+
+        Returns:
+            Whether every thread has ended.
+        """
+        by = time.monotonic() + grace_s + _CUT_S
+        self._server.begin_stop(grace_s)
+        idle = self._jobs.stop(grace_s + _CUT_S)
+        return self._server.join(max(0.0, by - time.monotonic())) and idle
+
+    def _made_services(self, dicom_port: int) -> Services:
         parts = self._parts
         return Services(
             config=parts.config,
@@ -126,6 +150,7 @@ class Rest:
             journal=parts.journal,
             spool=parts.spool,
             pseudonyms=parts.pseudonyms,
+            upload_route=parts.upload_route,
             dicom_port=dicom_port,
             http_port=self.address[1],
         )

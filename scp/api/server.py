@@ -1,7 +1,8 @@
 """The HTTP server: a thread of its own on a bound socket, with limits of time and number.
 
 - So many connections are open at once, TLS handshakes included; one more is closed at once.
-- A peer that sends its request, or takes its answer, slower than is worth waiting for is cut off.
+- A peer that shakes hands, sends its request or takes its answer slower than is worth waiting for
+  is cut off.
 - `begin_stop` ends listening; `join` waits for what is under way, so long and no longer.
 
 Source: RFC 9112 (HTTP/1.1).
@@ -9,8 +10,8 @@ Source: RFC 9112 (HTTP/1.1).
 
 from __future__ import annotations
 
+import asyncio
 import socket
-import ssl
 import threading
 import time
 import weakref
@@ -21,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from scp.errors import KeyFileError
+from scp.settings import ServerTls
+from scp.tls import Acceptor
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle, Transport
@@ -46,12 +48,14 @@ class Patience:
         strikes: So many looks in a row may find it too slow.
         head_s: How long the head of a request may take.
         bytes_per_s: The slowest a body may come, between two looks.
+        tls_s: How long a TLS handshake may take, and the farewell of TLS.
     """
 
     check_every_s: float = 5.0
     strikes: int = 2
     head_s: float = 10.0
     bytes_per_s: int = 256
+    tls_s: float = 5.0
 
 
 class _Door(socket.socket):
@@ -76,6 +80,18 @@ class _Door(socket.socket):
             raise BlockingIOError
         self._inside.add(connection)
         return connection, address
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop whose TLS has deadlines; asyncio's own are a minute and half of one."""
+
+    tls_s: float = 5.0
+
+    async def create_server(self, *arguments: Any, **keywords: Any) -> asyncio.Server:  # noqa: ANN401 - as the base
+        """Serve."""
+        if keywords.get("ssl") is not None:
+            keywords |= {"ssl_handshake_timeout": self.tls_s, "ssl_shutdown_timeout": self.tls_s}
+        return await super().create_server(*arguments, **keywords)
 
 
 class _Patient(H11Protocol):
@@ -165,7 +181,7 @@ class ApiServer:
             KeyFileError: the files are none, or do not belong together.
             OSError: it cannot be bound.
         """
-        self._tls = None if tls is None else _tls(*tls)
+        self._tls = None if tls is None else Acceptor(ServerTls(*tls))
         self._socket = _bound(address)
         self._socket.limit = connections
         self._patience = patience or Patience()
@@ -200,7 +216,7 @@ class ApiServer:
             h11_max_incomplete_event_size=_HEAD_BYTES,
         )
         config.load()
-        config.ssl = self._tls
+        config.ssl = self._tls.context if self._tls else None
         self._server = uvicorn.Server(config)
 
     def start(self) -> None:
@@ -212,15 +228,31 @@ class ApiServer:
         server = self._server
         if server is None:
             raise RuntimeError("there is no application to serve")
-        self._thread = threading.Thread(
-            target=server.run, args=([self._socket],), name="rest", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=(server,), name="rest", daemon=True)
         self._thread.start()
         deadline = time.monotonic() + _BEGIN_S
         while not server.started:
             self._thread.join(0.01)
             if not self._thread.is_alive() or time.monotonic() > deadline:
                 raise RuntimeError("the REST API did not begin")
+
+    def _run(self, server: uvicorn.Server) -> None:
+        with asyncio.Runner(loop_factory=self._loop) as runner:
+            runner.run(server.serve([self._socket]))
+
+    def _loop(self) -> _Loop:
+        loop = _Loop()
+        loop.tls_s = self._patience.tls_s
+        return loop
+
+    def reload_certificate(self) -> None:
+        """Read certificate and key again, for handshakes to come.
+
+        Raises:
+            KeyFileError: they cannot be used; those read before still count.
+        """
+        if self._tls:
+            self._tls.reload()
 
     def begin_stop(self, within_s: float) -> None:
         """Listen no more; what is under way has so long to end, then it is given up."""
@@ -239,17 +271,6 @@ class ApiServer:
             self._server.force_exit = True
             self._thread.join(_FORCED_S)
         return not self._thread.is_alive()
-
-
-def _tls(certificate: Path, key: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError):
-        said = f"this and {key} are no certificate and key in PEM that belong together"
-        raise KeyFileError(certificate, said) from None
-    return context
 
 
 def _bound(address: tuple[str, int]) -> _Door:

@@ -40,15 +40,6 @@ _CONFLICT_STATUS: Final = 409
 _TOO_LARGE_STATUS: Final = 413
 
 
-@dataclass(frozen=True, slots=True)
-class RestRoute:
-    """What takes the place of a route of the configuration: kept, and forwarded to nobody."""
-
-    profile: str
-    store: bool = True
-    forward: tuple[str, ...] = ()
-
-
 def address_of(request: Request) -> str:
     """IP address of who asks; empty if it is not known."""
     return request.client.host if request.client else ""
@@ -61,10 +52,7 @@ def opening(services: Services, address: str) -> Callable[[StoreRequest], Recept
         services: The parts of the node.
         address: IP address of the client.
     """
-    rest = services.config.rest
-    if rest is None:
-        raise Fault(Code.INTERNAL)
-    peer, route = Peer("", "", address, ORIGIN), RestRoute(rest.profile)
+    peer, route = Peer("", "", address, ORIGIN), services.upload_route()
     return lambda request: services.ingest.open_store(peer, route, request)
 
 

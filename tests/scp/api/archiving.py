@@ -13,7 +13,7 @@ from pydicom import dcmread
 
 from rules import Deidentifier, Pseudonyms, compile_plan
 from scp.admission import Admitted
-from scp.api import create, errors, find, instances, modalities, tags
+from scp.api import create, downloads, errors, find, instances, modalities, tags
 from scp.api.services import Services
 from scp.archive.catalogue import Catalogue
 from scp.archive.modifier import Modifier
@@ -22,6 +22,7 @@ from scp.ingest import Ingest
 from scp.journal import FILE_NAME, Journal
 from scp.limits import Budget
 from scp.pixel_worker import PixelWorker
+from scp.rulebook import Rulebook
 from scp.spool import Spool
 from tests.instances import ROOT, file, small_ct, text
 from tests.scp.api.serving import Client, served
@@ -105,11 +106,12 @@ def archive(folder: Path, config: str = CONFIG) -> Iterator[Archive]:
         ingest=Ingest(spool, journal, engine),
         journal=journal,
         spool=spool,
+        upload_route=Rulebook.compiled(loaded).upload_route,
         dicom_port=11112,
         http_port=8042,
     )
     app = FastAPI(openapi_url=None)
-    for part in (instances, tags, find, create, modalities):
+    for part in (instances, tags, downloads, find, create, modalities):
         app.include_router(part.routes(services))
     errors.install(app)
     with served(app) as server:
