@@ -35,7 +35,8 @@ check: $(READY) ## Check format, lint and types, then run the tests
 	@$(MAKE) --no-print-directory test
 
 slow: $(READY) ## Run the slow tests
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -m slow -n auto --dist loadfile tests/rules
+	@$(BIN)/python -m pytest -m slow --ignore=tests/rules
 
 nightly: $(READY) ## Run the tests of faults at full size (hours), and write down what they see
 	@ANONODE_NIGHTLY=1 ANONODE_FIGURES=docs/promises.jsonl \
