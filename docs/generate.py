@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from docs import promises
+from docs import conformance, promises
 from rules import compile_plan, ready_made
 from rules.marks import DEIDENTIFICATION_METHOD_CODES
 from rules.options import code
@@ -109,6 +109,7 @@ def _general(plan: Plan) -> dict[str, Line]:
 def main() -> None:
     """Write every page."""
     (DOCS / "profiles.md").write_text(profiles_page(), "utf-8")
+    (DOCS / "conformance.md").write_text(conformance.page(), "utf-8")
     README.write_text(promises.within(README.read_text("utf-8")), "utf-8")
 
 

@@ -21,6 +21,7 @@ TRIALS: Final = {
         "T-KILL-R": "kill -9 at random moments under load",
         "T-KILL-X": "kill -9 at every system call of a store and a forward",
         "T-KILL-2": "kill -9 during recovery, three deep",
+        "T-START": "a start after a kill, with ten thousand instances waiting",
         "T-POWER": "the power cut under load, on a disk that forgets",
         "T-SIM": "simulated crashes, faults and peers, from seeds",
         "T-MUTANT": "each sync taken out of the node: a test must notice",
@@ -40,6 +41,7 @@ TRIALS: Final = {
         "T-FLAP": "a destination that comes and goes",
         "T-JITTER": "two hundred deliveries to a dead host, in simulated time",
         "T-SLOWLORIS": "hundreds of stuck DICOM, TLS and HTTP sockets",
+        "T-HANDSHAKE": "TLS handshakes that never end, beside a sender",
         "T-FLOOD": "a thousand connections a second from one address",
         "T-SOAK": "load for a long time",
     },
@@ -58,11 +60,13 @@ TRIALS: Final = {
     },
     "Nothing identifiable at rest": {
         "T-RESTPHI": "planted words, then a scan of the raw device, logs, answers",
+        "T-SECRETS": "arguments, environment and log of every process",
     },
     "Stops and reloads in order": {
         "T-STOP": "SIGTERM under load with stuck peers",
         "T-RELOAD": "SIGHUP under load, every third file invalid",
         "T-CLOCK": "a wall clock that jumps",
+        "T-NOTIFY": "what systemd is told, heard by a stand-in",
     },
 }
 

@@ -71,7 +71,9 @@ class Body:
         self._recoding = recoding
         self._whole_bytes = whole_bytes
         self._blank = blank
-        self._stage: Callable[[Buffer], list[Buffer]] = self._gather_header
+        # Not bound: a method would keep its object, and all that is held, until cycles are
+        # collected.
+        self._stage: Callable[[Body, Buffer], list[Buffer]] = Body._gather_header
         self._header = terms.new_header()
         self._held: bytearray | None = None
         self._tail = bytearray()
@@ -95,17 +97,14 @@ class Body:
 
     def feed(self, fragment: Buffer) -> list[Buffer]:
         """See Deidentifier."""
-        return self._stage(fragment)
+        return self._stage(self, fragment)
 
     def finish(self) -> list[Buffer]:
         """See Deidentifier."""
         buffers = self._finish_header() if self._rewriting is None else []
         if self._pixels is not None:
             self._gather_tail(self._pixels.finish())
-        buffers += self._released() + self._rewritten_tail()
-        # A method of its own would keep it, and a piece of the pixels, until cycles are collected.
-        self._stage = _nothing
-        return buffers
+        return buffers + self._released() + self._rewritten_tail()
 
     # --- stages
 
@@ -116,7 +115,7 @@ class Body:
             return self._pass_header()
         except Irregular:
             self._header.own()
-            self._stage = self._gather_whole
+            self._stage = Body._gather_whole
             return self._gather_whole(b"")
 
     def _gather_whole(self, fragment: Buffer) -> list[Buffer]:
@@ -132,7 +131,7 @@ class Body:
         if self._held is not None:
             out = self._hold(out)
         if behind is not None:
-            self._stage = self._gather_tail
+            self._stage = Body._gather_tail
             self._gather_tail(behind)
         return out
 
@@ -153,7 +152,7 @@ class Body:
         buffers = self._begun(rewriting)
         self._rewriting = rewriting
         self._header = self._terms.new_header()
-        self._stage = self._pass_pixels
+        self._stage = Body._pass_pixels
         return buffers + self._pass_pixels(rest)
 
     def _begun(self, rewriting: Rewriting) -> list[Buffer]:
@@ -222,7 +221,7 @@ class Body:
 
     def _finish_header(self) -> list[Buffer]:
         try:
-            if self._stage == self._gather_header:
+            if self._stage is Body._gather_header:
                 self._header.finish()
                 return self._pass_header()
         except Irregular:
@@ -246,11 +245,6 @@ class Body:
         if self._recoding:
             tail = self._recoding.elements(tail, self._rewriting.root)
         return list(_joined(tail))
-
-
-def _nothing(_: Buffer) -> list[Buffer]:
-    """Behind the end there is no stage."""
-    return []
 
 
 def _joined(buffers: list[bytes]) -> list[bytes]:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rules.body import Body, Buffer
+from rules.errors import DeidentificationError, Reason
 from rules.filemeta import file_meta
 from rules.recoding import recoding_of
 from rules.report import report
@@ -47,6 +48,9 @@ class Limits:
         whole_bytes: Of a dataset that must be held whole: big endian, or to be repaired; and of
             pixel data that must be decoded or encoded.
         inflated_bytes: Of a deflated dataset, opened.
+        inflated_held_bytes: Of that what may be in memory, however little has come.
+        inflation: Bytes of it that may be in memory beyond that, for each that has come. Real
+            headers stay far below; deflate reaches a thousand.
         depth: Levels of nested sequences.
         elements: Elements over all levels, outside group 7FE0.
     """
@@ -54,6 +58,8 @@ class Limits:
     header_bytes: int = 64 << 20
     whole_bytes: int = 256 << 20
     inflated_bytes: int = 4 << 30
+    inflated_held_bytes: int = 16 << 20
+    inflation: int = 100
     depth: int = 64
     elements: int = 1_000_000
 
@@ -116,6 +122,8 @@ class Deidentifier:
         )
         self._inward = _inward(received, limits)
         self._outward = _outward(written, limits)
+        self._limits = limits
+        self._received_bytes = 0
         self._started = False
 
     @property
@@ -136,6 +144,7 @@ class Deidentifier:
         """
         if self._inward is None:
             return self._with_meta(self._work(fragment))
+        self._received_bytes += len(fragment)
         return self._with_meta(self._inward.feed(fragment, self._work))
 
     def finish(self) -> tuple[list[Buffer], Report]:
@@ -157,7 +166,16 @@ class Deidentifier:
     def _work(self, data: Data) -> list[Buffer]:
         """What becomes of the next bytes in plain little endian."""
         buffers = self._body.feed(memoryview(data))
+        if self._inward is not None:
+            self._check_inflation(self._body.held_bytes)
         return self._outward.feed(buffers) if self._outward else buffers
+
+    def _check_inflation(self, held_bytes: int) -> None:
+        """Refuse what takes much memory for little that was sent."""
+        if held_bytes <= self._limits.inflated_held_bytes:
+            return
+        if held_bytes > self._limits.inflation * self._received_bytes:
+            raise DeidentificationError(Reason.TOO_LARGE)
 
     def _end(self) -> list[Buffer]:
         buffers = self._body.finish()

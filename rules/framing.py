@@ -14,6 +14,7 @@ from rules.errors import DeidentificationError, Reason
 from rules.pixeldata import PIXEL_GROUP
 
 _PIXELS = PIXEL_GROUP << 16
+_LONGEST_HEAD_BYTES = 12  # tag, VR and length of what follows the header may have come in part
 
 
 class Header:
@@ -48,11 +49,13 @@ class Header:
             self.append(fragment)
         else:
             self.data = fragment
-        if len(self.data) >= self._look_again_at and self._found():
+        # Beyond the limit there is nothing to wait for: either it is whole, or it is too large.
+        is_beyond = len(self.data) > self._size_limit + _LONGEST_HEAD_BYTES
+        if (is_beyond or len(self.data) >= self._look_again_at) and self._found():
             return True
-        self.own()
-        if len(self.data) > 2 * self._size_limit:
+        if is_beyond:
             raise DeidentificationError(Reason.TOO_LARGE)
+        self.own()
         return False
 
     def append(self, fragment: bytes | memoryview) -> None:

@@ -37,6 +37,11 @@ class Pseudonyms:
     def __repr__(self) -> str:
         return "Pseudonyms(<key>)"
 
+    @property
+    def key(self) -> bytes:
+        """The secret: for another process of the node's own, and never to be shown."""
+        return self._key
+
     def identifier(self, scope: str, original: str) -> str:
         """A pseudonym of 16 capitals and digits, fit for SH, LO and PN.
 

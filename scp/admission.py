@@ -30,6 +30,11 @@ class Admitted:
         self._budget = budget
         self._reserved_bytes = 0
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the instance that are in memory now."""
+        return self._engine.held_bytes
+
     def feed(self, fragment: memoryview) -> list[bytes | memoryview]:
         """As the de-identifier's own.
 

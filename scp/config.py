@@ -23,8 +23,18 @@ from rules.selectors import nearest
 from scp import config_values as single
 from scp.config_shapes import DestinationShape, FileShape, NodeShape, RestShape, RouteShape
 from scp.lookups import LookupFiles
+from scp.loops import is_own
 from scp.routes import Route, covers
-from scp.settings import SYSTEMD, Config, Destination, NodeConfig, RestConfig
+from scp.settings import EMBEDDED as NO_FILE
+from scp.settings import (
+    SYSTEMD,
+    ClientTls,
+    Config,
+    Destination,
+    NodeConfig,
+    RestConfig,
+    ServerTls,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,6 +42,7 @@ if TYPE_CHECKING:
 
     from rules.language.document import Document
     from rules.language.document import Path as Place
+    from rules.plan import Plan
     from rules.profile import Profile
 
 T = TypeVar("T")
@@ -65,7 +76,7 @@ def load_config(path: Path) -> Config:
 
 def embedded_default(data: Path) -> Config:
     """The configuration of a node without a file, which keeps everything in `data`."""
-    return parse_config(EMBEDDED, "(embedded default)", data.parent, data=data.name)
+    return parse_config(EMBEDDED, NO_FILE, data.parent, data=data.name)
 
 
 def parse_config(text: str, file: str, folder: Path, *, data: str = "./data") -> Config:
@@ -112,6 +123,7 @@ class _Reading:
         self._folder = folder
         self._data = data
         self._lookups = LookupFiles(folder)
+        self._plans: dict[str, Plan] = {}
 
     def config(self, digest: str) -> Config:
         shape = shaped(FileShape, self._document, (), self._problems) or FileShape(version="1")
@@ -125,6 +137,7 @@ class _Reading:
         profiles = {name: self._profile(name) for name in shape.profiles}
         profiles |= {name: ready_made(name) for name in READY_MADE if name not in profiles}
         destinations = {name: self._destination(name, node) for name in shape.destinations}
+        self._check_elsewhere(node, destinations.values())
         routes = [self._route(n, profiles, destinations) for n in range(len(shape.routes))]
         self._check_reached([placed for placed in routes if placed])
         return Config(
@@ -135,6 +148,7 @@ class _Reading:
             destinations=destinations,
             routes=tuple(placed.route for placed in routes if placed),
             rest=self._rest(profiles) if self._document.has(("rest",)) else None,
+            plans=self._plans,
         )
 
     # -- parts
@@ -146,7 +160,7 @@ class _Reading:
         shape = shape or NodeShape()
         place: Place = ("node",)
         host, port = self._at((*place, "listen"), shape.listen, single.listen, ("127.0.0.1", 0))
-        return NodeConfig(
+        node = NodeConfig(
             ae_title=self._at((*place, "ae_title"), shape.ae_title, single.ae_title, ""),
             host=host,
             port=port,
@@ -162,6 +176,45 @@ class _Reading:
             message_bytes=self._whole(place, shape, "message_limit_bytes", _MIB, 1 << 40),
             header_bytes=self._whole(place, shape, "header_limit_bytes", _MIB, 1 << 32),
             in_flight_bytes=self._whole(place, shape, "in_flight_limit_bytes", _MIB, 1 << 40),
+            disk_low_bytes=self._whole(place, shape, "disk_low_bytes", _MIB, 1 << 50),
+            disk_high_bytes=self._whole(place, shape, "disk_high_bytes", _MIB, 1 << 50),
+            disk_low_inodes=self._whole(place, shape, "disk_low_inodes", 0, 1 << 40),
+            disk_high_inodes=self._whole(place, shape, "disk_high_inodes", 0, 1 << 40),
+            connections_per_s=self._number(
+                place, shape, "max_connections_per_s_per_address", 1, 1_000_000
+            ),
+            tls_listen=self._tls_listen(shape, host),
+            tls=self._server_tls(shape),
+        )
+        self._check_marks(node)
+        return node
+
+    def _check_marks(self, node: NodeConfig) -> None:
+        """The low mark of the disk is not above the high one."""
+        for what in ("bytes", "inodes"):
+            low, high = f"disk_low_{what}", f"disk_high_{what}"
+            if getattr(node, low) > getattr(node, high):
+                at = low if self._document.has(("node", low)) else high
+                self._say(("node", at), f"{low} is more than {high}")
+
+    def _tls_listen(self, shape: NodeShape, host: str) -> tuple[str, int] | None:
+        """Where TLS is spoken; without a word about it, beside the plain port."""
+        if not self._document.has(("node", "tls_certificate")):
+            return None
+        text = shape.tls_listen or host
+        return self._at(("node", "tls_listen"), text, single.tls_listen, (host, 0))
+
+    def _server_tls(self, shape: NodeShape) -> ServerTls | None:
+        keys = ("tls_listen", "tls_key", "tls_client_ca", "tls_certificate")
+        written = [key for key in keys if self._document.has(("node", key))]
+        certificate = self._file(("node", "tls_certificate"), shape.tls_certificate)
+        key = self._file(("node", "tls_key"), shape.tls_key)
+        if certificate is None or key is None:
+            if written:
+                self._say(("node", written[0]), "TLS takes tls_certificate and tls_key")
+            return None
+        return ServerTls(
+            certificate, key, self._file(("node", "tls_client_ca"), shape.tls_client_ca)
         )
 
     def _sop_classes(self, entries: list[object]) -> Iterable[str]:
@@ -176,8 +229,16 @@ class _Reading:
             self._problems.add(self._document.key_mark(place), said)
         found = Problems()
         profile = read_profile(self._document, place, name, found, self._lookups.read)
-        self._adopt(found.all() or _problems_of_plan(profile))
+        self._adopt(found.all() or self._problems_of_plan(name, profile))
         return profile
+
+    def _problems_of_plan(self, name: str, profile: Profile) -> tuple[Problem, ...]:
+        """A profile that reads well may still hold rules that can never apply."""
+        try:
+            self._plans[name] = compile_plan(profile)
+        except DocumentError as error:
+            return error.problems
+        return ()
 
     def _destination(self, name: str, node: NodeConfig) -> Destination:
         place: Place = ("destinations", name)
@@ -204,7 +265,36 @@ class _Reading:
             retry_base_s=base_s,
             retry_cap_s=cap_s,
             lifetime_days=self._number(place, shape, "retry_lifetime_days", 0.01, 3650),
+            tls=self._client_tls(place, shape),
         )
+
+    def _client_tls(self, place: Place, shape: DestinationShape) -> ClientTls | None:
+        keys = ("tls_ca", "tls_certificate", "tls_key", "tls_server_name")
+        written = [key for key in keys if self._document.has((*place, key))]
+        if self._at((*place, "tls"), shape.tls, parse_switch, "false") == "false":
+            if written:
+                self._say((*place, written[0]), f"{written[0]} takes tls: true beside it")
+            return None
+        tls = ClientTls(
+            ca=self._file((*place, "tls_ca"), shape.tls_ca),
+            certificate=self._file((*place, "tls_certificate"), shape.tls_certificate),
+            key=self._file((*place, "tls_key"), shape.tls_key),
+            server_name=self._at(
+                (*place, "tls_server_name"), shape.tls_server_name, single.host, ""
+            ),
+        )
+        if (tls.certificate is None) != (tls.key is None):
+            given = "tls_key" if tls.certificate is None else "tls_certificate"
+            self._say((*place, given), "tls_certificate and tls_key belong together")
+        return tls
+
+    def _check_elsewhere(self, node: NodeConfig, destinations: Iterable[Destination]) -> None:
+        """What the node forwards to itself would come in again and again."""
+        own = [(node.host, node.port), *([node.tls_listen] if node.tls_listen else [])]
+        for one in destinations:
+            if any(is_own((one.host, one.port), address) for address in own):
+                said = "host and port are this node's own: what it forwards would come back"
+                self._say(("destinations", one.name, "port"), said)
 
     # -- the REST API
 
@@ -288,8 +378,20 @@ class _Reading:
             profile=shape.profile,
             store=store,
             forward=tuple(text for _, text in forward),
+            certificates=self._certificates(place, shape),
         )
         return _Placed(index, route) if len(self._problems.all()) == before else None
+
+    def _certificates(self, place: Place, shape: RouteShape) -> tuple[str, ...]:
+        if self._document.has((*place, "certificate")) and not self._document.has(
+            ("node", "tls_client_ca")
+        ):
+            said = "certificate takes tls_client_ca under node: nobody is asked for one"
+            self._say((*place, "certificate"), said)
+        return tuple(
+            self._at(at, text, single.certificate, "")
+            for at, text in self._texts(place, "certificate", shape.certificate)
+        )
 
     def _texts(self, place: Place, key: str, plain: object) -> list[tuple[Place, str]]:
         """A text, or a list of at least one: each with its place."""
@@ -371,12 +473,3 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
-
-
-def _problems_of_plan(profile: Profile) -> tuple[Problem, ...]:
-    """A profile that reads well may still hold rules that can never apply."""
-    try:
-        compile_plan(profile)
-    except DocumentError as error:
-        return error.problems
-    return ()

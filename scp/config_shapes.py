@@ -32,6 +32,15 @@ class NodeShape(Shape):
     message_limit_bytes: str = str(4 << 30)
     header_limit_bytes: str = str(64 << 20)
     in_flight_limit_bytes: str = str(512 << 20)
+    disk_low_bytes: str = str(256 << 20)
+    disk_high_bytes: str = str(512 << 20)
+    disk_low_inodes: str = "1000"
+    disk_high_inodes: str = "2000"
+    max_connections_per_s_per_address: str = "50"
+    tls_listen: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
 
 
 class RestShape(Shape):
@@ -59,6 +68,11 @@ class DestinationShape(Shape):
     retry_base_s: str = "5"
     retry_cap_s: str = "900"
     retry_lifetime_days: str = "30"
+    tls: str = "false"
+    tls_ca: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_server_name: str = ""
 
 
 class RouteShape(Shape):
@@ -67,6 +81,7 @@ class RouteShape(Shape):
     from_: object = Field(alias="from")
     to: str = ""
     peer: object = None
+    certificate: object = None
     profile: str
     store: str = "true"
     forward: object = None

@@ -10,6 +10,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from rules import values
+from scp.routes import is_fingerprint
 
 if TYPE_CHECKING:
     from scp.routes import Network
@@ -18,6 +19,9 @@ _AE_CHARACTERS = 16
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _HOST_CHARACTERS = 253
 _PORTS = range(65536)
+_TLS_PORT = 2762
+"""Registered for DICOM over TLS as `dicom-tls` (PS3.15 B)."""
+_NAME_CHARACTERS = 255
 
 
 def ae_title(text: str) -> str:
@@ -57,6 +61,36 @@ def listen(text: str) -> tuple[str, int]:
     if found[1] is not None and ":" not in found[1]:
         raise ValueError("has brackets, which are for IPv6 addresses such as [::1]:11112")
     return host(found[1] or found[2]), int(found[3])
+
+
+def tls_listen(text: str) -> tuple[str, int]:
+    """HOST:PORT, or a host alone for the registered port."""
+    try:
+        return listen(text)
+    except ValueError:
+        plain = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+        try:
+            return host(plain), _TLS_PORT
+        except ValueError:
+            raise ValueError(
+                f"is HOST:PORT, such as 0.0.0.0:{_TLS_PORT} or [::1]:{_TLS_PORT}, or HOST alone"
+            ) from None
+
+
+def certificate(text: str) -> str:
+    """The SHA-256 fingerprint of a certificate, or one of its names; in lower case."""
+    plain = text.lower()
+    digits = plain.removeprefix("sha256:").replace(":", "")
+    if is_fingerprint(digits):
+        return digits
+    if not plain.isprintable() or not 1 <= len(plain) <= _NAME_CHARACTERS or "*" in plain:
+        raise ValueError(
+            "is a name of a certificate, without wildcards, or its SHA-256 fingerprint of 64"
+            " hexadecimal digits"
+        )
+    if plain.startswith("sha256:"):
+        raise ValueError("is no SHA-256 fingerprint, which has 64 hexadecimal digits")
+    return plain
 
 
 def host(text: str) -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
 """What passes when something is removed or closed; any other error of a sync is final."""
+NO_LIMIT: Final = 1 << 62
+"""Inodes of a file system that does not count them."""
 
 
 class FileSystem(Protocol):
@@ -65,6 +67,18 @@ class FileSystem(Protocol):
 
     def free_bytes(self, path: Path) -> int:
         """What an ordinary process may still write on this disk."""
+
+    def free_inodes(self, path: Path) -> int:
+        """How many files an ordinary process may still make on this disk."""
+
+    def move(self, path: Path, to: Path) -> None:
+        """Give a file another name on this disk."""
+
+    def allocate(self, descriptor: int, size_bytes: int) -> None:
+        """Make a file so long that writing over it takes no more room."""
+
+    def forget(self, descriptor: int) -> None:
+        """Make the next reads of a file come from the disk, as far as it was written there."""
 
     def lock(self, path: Path) -> int:
         """Lock a file, which is made if absent, until the descriptor is closed."""
@@ -129,6 +143,24 @@ class Disk:
         """What an ordinary process may still write on this disk."""
         stat = os.statvfs(path)
         return stat.f_bavail * stat.f_frsize
+
+    def free_inodes(self, path: Path) -> int:
+        """How many files an ordinary process may still make on this disk."""
+        stat = os.statvfs(path)
+        # Some file systems make inodes as they need them, and say that there are none at all.
+        return stat.f_favail if stat.f_files else NO_LIMIT
+
+    def move(self, path: Path, to: Path) -> None:
+        """Give a file another name on this disk."""
+        path.rename(to)
+
+    def allocate(self, descriptor: int, size_bytes: int) -> None:
+        """Make a file so long that writing over it takes no more room."""
+        os.posix_fallocate(descriptor, 0, size_bytes)
+
+    def forget(self, descriptor: int) -> None:
+        """Make the next reads of a file come from the disk, as far as it was written there."""
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def lock(self, path: Path) -> int:
         """Lock a file, which is made if absent, until the descriptor is closed."""

@@ -16,6 +16,7 @@ ScpError
         ProtocolError       the peer broke the protocol, or a limit that stands for it
         Timeout             the peer was given its time and did not use it
         ConnectionLost      the connection ended without a word
+            Distrusted      because the peer could not prove who it is
         Stopping            this node is about to stop
 """
 
@@ -163,6 +164,10 @@ class Timeout(TransportError):
 
 class ConnectionLost(TransportError):
     """The connection could not be made, or it ended without release or abort."""
+
+
+class Distrusted(ConnectionLost):
+    """The peer's certificate is none that this node trusts; nothing was said to it."""
 
 
 class Stopping(TransportError):

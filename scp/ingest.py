@@ -8,7 +8,8 @@ The promise:
    failure status, the rest of it is drained, and nothing of it stays on disk or in memory.
 3. What was received is never written: the spool sees what comes out of the de-identifier.
 4. Equal bytes under a known UID are a success without a second copy. Other bytes are refused.
-5. A log line names the result, the sender and the status, never the original.
+5. What was forwarded and comes back is not forwarded to the same destinations again.
+6. A log line names the result, the sender and the status, never the original.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from rules.errors import DeidentificationError, InstanceRefused, tag_text
 from scp import logs
-from scp.errors import JournalError, ScpError
+from scp.errors import OutOfSpace, ScpError
 from scp.instance import NewInstance
 from scp.journal import Verdict
+from scp.part10 import dataset_offset
 from scp.status import Answer, answer_to
 
 if TYPE_CHECKING:
@@ -34,13 +36,18 @@ if TYPE_CHECKING:
 
 _META_OFFSET: Final = 132
 """Where the file meta information begins: preamble and prefix (PS3.10 7.1)."""
-_LENGTH_HEADER: Final = b"\x02\x00\x00\x00UL\x04\x00"
+UID_ROOT: Final = "2.25."
+"""Every UID that a pseudonym stands for begins with it; most UIDs of scanners do not."""
 _LENGTH_ELEMENT_BYTES: Final = 12
 """(0002,0000), File Meta Information Group Length, with its header."""
 
 
 class Deidentifier(Protocol):
     """A push parser: an encoded dataset in, a Part 10 file out."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the dataset that are in memory now."""
 
     def feed(self, fragment: memoryview, /) -> list[bytes | memoryview]:
         """Take bytes; give what is to be written before the next are fed."""
@@ -132,17 +139,24 @@ class Reception:
         self._node = node
         self._peer = peer
         self._route = route
+        self._asked_uid = request.sop_instance_uid
         self._begun = node.monotonic()
         self._draft: Draft | None = node.spool.draft()
         self._head = b""
         self.instance: NewInstance | None = None
         self.verdict: Verdict | None = None
         self.failure: Exception | None = None
+        self._told: dict[str, str] = {}
         self._deidentifier: Deidentifier | None = None
         try:
             self._deidentifier = node.make_deidentifier(route, request)
         except Exception as error:  # noqa: BLE001 - whatever it is, the instance is refused
             self._refuse(error)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the instance that are in memory now."""
+        return 0 if self._deidentifier is None else self._deidentifier.held_bytes
 
     def feed(self, fragment: memoryview) -> None:
         """Take the next bytes, which are valid only during the call.
@@ -181,7 +195,7 @@ class Reception:
         if self.failure is not None:
             return answer_to(self.failure), ""
         if self._deidentifier is None or self._draft is None:
-            raise JournalError("a reception cannot be finished twice")
+            raise ScpError("a reception cannot be finished twice")
         buffers, report = self._deidentifier.finish()
         self._write(buffers)
         new = self._describe(report, self._draft)
@@ -207,7 +221,7 @@ class Reception:
             profile=self._route.profile,
             calling_ae=self._peer.calling_ae,
             called_ae=self._peer.called_ae,
-            destinations=tuple(dict.fromkeys(self._route.forward)),
+            destinations=self._destinations(report.sop_instance_uid),
             store=self._route.store,
             tags=report.tags,
             actions=report.actions,
@@ -215,6 +229,24 @@ class Reception:
             origin=self._peer.origin,
             remote_ip=self._peer.address,
         )
+
+    def _destinations(self, sop_instance_uid: str) -> tuple[str, ...]:
+        """Who is owed the result.
+
+        An instance that this profile made and that somebody sends in again has gone its way:
+        who was owed it then is not owed what is made of it now, or a loop would never end.
+        """
+        forward = tuple(dict.fromkeys(self._route.forward))
+        if not self._asked_uid.startswith(UID_ROOT) or self._asked_uid == sop_instance_uid:
+            return forward
+        known = self._node.journal.owed(self._asked_uid, self._route.profile)
+        if known.intersection(forward):
+            self._node.log.warning(
+                "an instance came back, and is not forwarded again",
+                instance=sop_instance_uid,
+                calling_ae=self._peer.calling_ae,
+            )
+        return tuple(name for name in forward if name not in known)
 
     def _settle(self, added: Added) -> None:
         """The journal has decided: keep or drop the file, and wake who is owed it.
@@ -234,7 +266,9 @@ class Reception:
     def _refuse(self, error: Exception) -> None:
         """Remember why, and leave nothing."""
         if self.failure is None:
-            self.failure = error
+            self.failure, self._told = error, _why(error)
+        # The frames that it has come through hold this, and what has been received.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
         self._drop()
 
     def _let_go(self) -> None:
@@ -272,23 +306,12 @@ class Reception:
             self._node.log.info("instance stored", **fields)
             return
         if self.failure is not None:
-            fields |= _why(self.failure)
+            fields |= self._told
         elif answer is Answer.CONFLICT:
             fields["reason"] = Verdict.CONFLICT.value
-        self._node.log.warning("instance refused", **fields)
-
-
-def dataset_offset(head: bytes) -> int:
-    """Where the dataset starts in a Part 10 file, from its first 144 bytes (PS3.10 7.1).
-
-    Raises:
-        ValueError: It is not the beginning of such a file.
-    """
-    length = head[_META_OFFSET : _META_OFFSET + _LENGTH_ELEMENT_BYTES]
-    begins = head[_META_OFFSET - 4 : _META_OFFSET] == b"DICM" and length[:8] == _LENGTH_HEADER
-    if not begins or len(length) < _LENGTH_ELEMENT_BYTES:
-        raise ValueError("the file does not begin with file meta information")
-    return _META_OFFSET + _LENGTH_ELEMENT_BYTES + int.from_bytes(length[8:12], "little")
+        # While the disk is full the lines of its refusals would fill it: see `room`.
+        if not isinstance(self.failure, OutOfSpace) or self._node.spool.room.turn_away():
+            self._node.log.warning("instance refused", **fields)
 
 
 def _begin(head: bytes, buffers: list[bytes | memoryview]) -> bytes:

@@ -11,6 +11,10 @@ The promise:
    instance. What must not be lost before a file goes is committed durably (`sweep`).
 4. Only values of de-identified instances are written, and no message quotes one.
 5. Any number of processes may read while the node runs, and one may write between its commits.
+   What a life that ended without a stop left in the log is made durable before anything else.
+6. A row that decides which bytes are sent as what is checked when it is read: one that has
+   changed by itself names no bytes that could be sent. `is_consistent` looks at the rest.
+7. On a full disk what is no instance is written by means of a reserve: see `Ballast`.
 
 The tables and statements are in `journal_schema`.
 """
@@ -23,6 +27,7 @@ import json
 import sqlite3
 import threading
 import time
+import zlib
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
@@ -46,6 +51,7 @@ from scp.instance import (
     StudyDelivery,
     StudyShare,
 )
+from scp.journal_log import LogIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -62,9 +68,43 @@ LOG_BYTES: Final = 16 << 20
 CHECKPOINT_PAGES: Final = 8192
 """WAL pages (4 KiB) after which a commit has to checkpoint by itself, if `checkpoint` is not
 called: about a thousand instances."""
+FULL: Final = "SQLITE_FULL"
+CORRUPT: Final = "SQLITE_CORRUPT"
+NONSENSE: Final = "(SQLITE_ERROR)"
+"""A statement that does not fit the tables: the tables have changed, the statements cannot."""
+REMEDY: Final = (
+    "restore it from a copy, or salvage what can be read of it into a new one with"
+    f" `sqlite3 {FILE_NAME} .recover | sqlite3 salvaged`"
+)
+"""What to do about a damaged journal."""
 BUSY_S: Final = 10.0
 """How long to wait for another process that is writing."""
 T = TypeVar("T")
+
+
+def log_of(path: Path) -> Path:
+    """The write-ahead log of a database."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def index_of(path: Path) -> Path:
+    """The index of that log."""
+    return path.with_name(f"{path.name}-shm")
+
+
+def frames_found(path: Path) -> int | None:
+    """How many frames of its log SQLite takes for committed; None if it does not get so far.
+
+    Changes nothing but the log's index.
+    """
+    try:
+        uri = f"file:{quote(str(path))}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_S)) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()
+            index = LogIndex(index_of(path).read_bytes())
+    except (sqlite3.Error, OSError, UnicodeDecodeError):
+        return None
+    return index.frames if index.salts else None
 
 
 class Verdict(Enum):
@@ -133,6 +173,15 @@ class InstanceFilter:
     state: DeliveryState | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """An instance whose bytes the spool holds; `id` is its row."""
+
+    id: int
+    sop_instance_uid: str
+    file: StoredFile
+
+
 class Writer:
     """The one connection that writes; used only by the leader of the commit queue.
 
@@ -179,7 +228,13 @@ class Journal:
     """The journal of one node, safe for use by many threads."""
 
     def __init__(
-        self, path: Path, *, wall: Callable[[], float] = time.time, existing: bool = False
+        self,
+        path: Path,
+        *,
+        wall: Callable[[], float] = time.time,
+        existing: bool = False,
+        fatal: threading.Event | None = None,
+        make_room: Callable[[], bool] = lambda: False,
     ) -> None:
         """Open the journal and bring its schema into being.
 
@@ -187,20 +242,24 @@ class Journal:
             path: The database, in a folder that exists; made if absent.
             wall: The clock of the timestamps, seconds since 1970.
             existing: Only look, until something is to be written; the node may be running.
+            fatal: Shared with the spool: neither goes on when the other has failed.
+            make_room: Asked to free some of a full disk; says whether it did.
 
         Raises:
             JournalError: It cannot be opened, is no journal, or is of another version.
         """
-        self.fatal = threading.Event()
+        self.fatal = fatal or threading.Event()
         """Set when a sync of the database has failed: stop the node and start it again."""
+        self._committing_since: float | None = None
         self._path = path
         self._wall = wall
+        self._make_room = make_room
         self._to_checkpoint = True
         self._opening = threading.Lock()
         self._writer: Writer | None = None
         self._queue = CommitQueue(self._commit)
         if not existing:
-            self._writer = self._open_writer()
+            self._writer = self._open_writer(is_first=True)
         elif not path.exists():
             raise JournalError("there is no journal yet: the node has not been started here")
         self._reader = _engine(path, "ro")
@@ -222,6 +281,12 @@ class Journal:
             self._writer.close()
         self._reader.dispose()
 
+    @property
+    def committing_s(self) -> float:
+        """How long the transaction that is being committed has taken so far; 0.0 if none is."""
+        since = self._committing_since
+        return 0.0 if since is None else time.monotonic() - since
+
     def checkpoint(self) -> None:
         """Move what is committed into the database proper; call it every second or so.
 
@@ -237,18 +302,28 @@ class Journal:
         with self._translated(), self._for_writing().core.engine.connect() as connection:
             pragma = connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
             [(busy, in_log, moved)] = pragma.fetchall()
+            if in_log > LOG_BYTES // 4096:
+                # Under load there is no moment at which all is moved and nobody reads, so that
+                # the log would grow for ever. What is left to move is little: wait for both.
+                pragma = connection.exec_driver_sql("PRAGMA wal_checkpoint(RESTART)")
+                [(busy, in_log, moved)] = pragma.fetchall()
         if busy or moved < in_log:
             self._to_checkpoint = True
 
     def widen(self) -> None:
-        """Write the log to its working size once; call it before anything is received.
+        """Write the log to its working size, unless it has it.
 
         A commit then overwrites the log instead of making it grow, and a disk syncs that several
-        times faster: the file system has nothing of its own to write down.
+        times faster: the file system has nothing of its own to write down. It also means that
+        commits need no room on a full disk. The database gets as many empty pages.
 
         Raises:
+            OutOfSpace: There is no room for it.
             JournalError: It cannot be done.
         """
+        log = log_of(self._path)
+        if log.exists() and log.stat().st_size >= LOG_BYTES:
+            return
         with self._translated(), self._for_writing().core.engine.connect() as connection:
             raw = cast("sqlite3.Connection", connection.connection.driver_connection)
             raw.execute("CREATE TABLE IF NOT EXISTS filler (bytes BLOB)")
@@ -258,6 +333,18 @@ class Journal:
             raw.execute("DROP TABLE filler")
             raw.commit()
             raw.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+
+    def empty_log(self) -> None:
+        """Move all that is committed into the database proper and leave an empty log.
+
+        For a stop: what lies in the log while nobody looks could be damaged there, and with it
+        everything behind it.
+
+        Raises:
+            JournalError: It cannot be done.
+        """
+        with self._translated():
+            self._for_writing().raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     # ---- receiving
 
@@ -274,6 +361,11 @@ class Journal:
         """
         now = self._wall()
         return self.write(lambda writer: add_instance(writer, new, now), durable=True)
+
+    def owed(self, sop_instance_uid: str, profile: str) -> frozenset[str]:
+        """The destinations that were ever owed an instance of ours that this profile made."""
+        values = {"uid": sop_instance_uid, "profile": profile}
+        return frozenset(row[0] for row in self.rows(sql.OWED_OF, values))
 
     # ---- delivering
 
@@ -402,6 +494,63 @@ class Journal:
 
         self.write(work, durable=True)
 
+    def is_consistent(self) -> bool:
+        """Whether the database holds together; reads all of it, some 200 MiB in a second.
+
+        Raises:
+            JournalError: It cannot be read, for another reason than damage.
+        """
+        try:
+            for table in catalogue_tables.metadata.sorted_tables:
+                self.rows(sa.select(table).limit(0))  # its columns have their names
+            if any(self.rows(statement) for statement in sql.ODD_VALUES):
+                return False
+            return [row[0] for row in self.rows(sql.INTEGRITY)] == ["ok"]
+        except JournalError as error:
+            if any(name in str(error) for name in (CORRUPT, NONSENSE)):
+                return False
+            raise
+
+    def mend(self) -> None:
+        """Let every index follow its table, and every value have the type of its column.
+
+        Where index and table disagree nobody can say which has changed; what the table got wrong
+        is found by the checks of its rows and files.
+
+        Raises:
+            JournalError: It cannot be done, as where a table itself is damaged.
+        """
+        self.write(_mend, durable=True)
+
+    def kept_after(self, instance_id: int, limit: int) -> list[KeptFile]:
+        """The next instances with a file behind one, oldest first."""
+        rows = self.rows(sql.KEPT, {"after": instance_id, "limit": limit})
+        return [KeptFile(row.id, row.sop_instance_uid, _stored_file(row)) for row in rows]
+
+    def names(self, file_name: str) -> bool:
+        """Whether a row names this file."""
+        return bool(self.rows(sql.NAMED, {"name": file_name}))
+
+    def newest(self) -> int:
+        """The number of the instance that was added last; 0 if there is none."""
+        [(number,)] = self.rows(sql.NEWEST_INSTANCE)
+        return number or 0
+
+    def fact(self, name: str) -> str:
+        """What was noted under a name; empty if nothing was."""
+        rows = self.rows(sql.FACT, {"name": name})
+        return rows[0].value if rows else ""
+
+    def note_fact(self, name: str, value: str, *, durable: bool = True) -> None:
+        """Note something under a name, in the place of what was.
+
+        Raises:
+            OutOfSpace: The disk is full.
+            JournalError: It could not be committed.
+        """
+        values = {"name": name, "value": value}
+        self.write(lambda writer: writer.core.execute(sql.NOTE_FACT, values), durable=durable)
+
     # ---- asking
 
     def instances(
@@ -481,7 +630,7 @@ class Journal:
         return self._wall()
 
     def rows(
-        self, statement: sa.Select[Any], values: dict[str, Any] | None = None
+        self, statement: sa.Select[Any] | sa.TextualSelect, values: dict[str, Any] | None = None
     ) -> Sequence[sa.Row[Any]]:
         """What a statement finds among everything that is committed.
 
@@ -528,13 +677,15 @@ class Journal:
     def _for_writing(self) -> Writer:
         with self._opening:
             if self._writer is None:
-                self._writer = self._open_writer()
+                self._writer = self._open_writer(is_first=False)
             return self._writer
 
-    def _open_writer(self) -> Writer:
+    def _open_writer(self, *, is_first: bool) -> Writer:
         with self._translated():
             writer = Writer(_engine(self._path, "rwc"))
             try:
+                if is_first:
+                    _make_durable(writer.raw)
                 _prepare(writer)
             except BaseException:
                 writer.close()
@@ -563,26 +714,46 @@ class Journal:
     def _transaction(self, batch: list[Ticket[Writer, Any]]) -> None:
         if self.fatal.is_set():
             raise JournalError("the disk has failed: nothing is written until the node restarts")
-        self._for_writing().transaction(batch)
+        self._committing_since = time.monotonic()
+        try:
+            self._make_transaction(self._for_writing(), batch)
+        finally:
+            self._committing_since = None
         self._to_checkpoint = True
+
+    def _make_transaction(self, writer: Writer, batch: list[Ticket[Writer, Any]]) -> None:
+        try:
+            writer.transaction(batch)
+        except (sqlite3.Error, sa.exc.SQLAlchemyError) as error:
+            if _name_of(error) != FULL or not self._make_room():
+                raise
+            writer.transaction(batch)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         """Turn errors of the database into ours; their texts may hold values and stay here."""
         try:
             yield
-        except (sqlite3.Error, sa.exc.SQLAlchemyError) as error:
+        # The driver cannot decode even its own message where that quotes a damaged text.
+        except (sqlite3.Error, sa.exc.SQLAlchemyError, UnicodeDecodeError) as error:
             raise self._translate(error) from None
 
     def _translate(self, error: Exception) -> ScpError:
-        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        name = getattr(cause, "sqlite_errorname", None) or type(cause).__name__
-        if name == "SQLITE_FULL":
+        name = _name_of(error)
+        if name == FULL:
             return OutOfSpace("the journal has no room on the disk")
         if name in {"SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC"}:
             # A second sync might succeed without having written: see promise 7 of the spool.
             self.fatal.set()
+        if name.startswith(CORRUPT) or isinstance(error, UnicodeDecodeError):
+            return JournalError(f"the journal is damaged ({CORRUPT}): {REMEDY}")
         return JournalError(f"the journal cannot be used ({name})")
+
+
+def _name_of(error: Exception) -> str:
+    """SQLite's name of an error, or the type of one that is not SQLite's."""
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    return getattr(cause, "sqlite_errorname", None) or type(cause).__name__
 
 
 # ---------------------------------------------------------------------------- work of a writer
@@ -639,6 +810,13 @@ def _lose(writer: Writer, name: str, outcome: str, now: float) -> None:
     writer.core.execute(sql.LOSE_FILE, {"name": name})
 
 
+def _mend(writer: Writer) -> None:
+    writer.raw.execute("REINDEX")
+    for statement in sql.MEND_VALUES:
+        writer.core.execute(statement)
+    writer.raw.execute("REINDEX")
+
+
 def _retry(writer: Writer, destination: str | None, instance_id: int | None, now: float) -> int:
     statement = (
         sa.update(sql.deliveries)
@@ -675,6 +853,7 @@ def _engine(path: Path, mode: str) -> sa.Engine:
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=BUSY_S)
+        connection.text_factory = _text
         for setting in settings:
             connection.execute(setting)
         return connection
@@ -696,12 +875,35 @@ _SETTINGS: Final = (
 )
 
 
+def _text(data: bytes) -> str:
+    """A text as it was written; one that is damaged must not hide the rows beside it."""
+    return data.decode("utf-8", "replace")
+
+
 def _make_private(path: Path) -> None:
     try:
         path.touch(mode=0o600)
     except OSError as error:
         code = errno.errorcode.get(error.errno or 0, "unknown error")
         raise JournalError(f"the journal cannot be made or opened for writing ({code})") from None
+
+
+def _make_durable(raw: sqlite3.Connection) -> None:
+    """Move what an earlier life left in the log into the database proper, and begin a new log.
+
+    What it wrote there and did not sync reads as if it were durable, also where the sync has
+    failed: nothing may be acknowledged because of it, nothing may be written behind it, and what
+    a loss of power would leave of it must not count any more.
+    """
+    try:
+        [(_, in_log, _)] = raw.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        if in_log > 0:
+            # Any commit writes the beginning of the new log, and syncs it.
+            raw.execute(f"PRAGMA user_version={_version(raw)}")
+    except sqlite3.OperationalError as error:
+        # Where the database has no room to grow the log was synced all the same, before that.
+        if _name_of(error) != FULL:
+            raise
 
 
 def _prepare(writer: Writer) -> None:
@@ -783,7 +985,37 @@ def _instance_values(new: NewInstance, now: float) -> dict[str, Any]:
         "rule_set": new.rule_set,
         "origin": new.origin,
         "remote_ip": new.remote_ip,
+        "row_check": _row_check(
+            new.sop_instance_uid,
+            new.sop_class_uid,
+            new.transfer_syntax_uid,
+            new.file,
+            new.dataset_offset,
+        ),
     }
+
+
+def _row_check(
+    sop_instance_uid: str,
+    sop_class_uid: str,
+    transfer_syntax_uid: str,
+    file: StoredFile,
+    dataset_offset: int,
+) -> int:
+    """A check of what decides which bytes are sent as what; never 0."""
+    said = (sop_instance_uid, sop_class_uid, transfer_syntax_uid, file.digest)
+    # A damaged value may be of any type.
+    text = " ".join(map(str, (*said, file.size_bytes, dataset_offset)))
+    return zlib.crc32(text.encode("utf-8", "surrogatepass")) or 1
+
+
+def _stored_file(row: sa.Row[Any]) -> StoredFile:
+    """The file of a row; without a digest, which no bytes have, if the row has changed."""
+    file = StoredFile(row.file_name, row.size_bytes, row.digest)
+    uids = (row.sop_instance_uid, row.sop_class_uid, row.transfer_syntax_uid)
+    if row.row_check and row.row_check != _row_check(*uids, file, row.dataset_offset):
+        return replace(file, digest="")
+    return file
 
 
 def _delivery_values(instance_id: int, destination: str, now: float) -> dict[str, Any]:
@@ -817,7 +1049,7 @@ def _due(row: sa.Row[Any]) -> DueDelivery:
         sop_instance_uid=row.sop_instance_uid,
         sop_class_uid=row.sop_class_uid,
         transfer_syntax_uid=row.transfer_syntax_uid,
-        file=StoredFile(row.file_name, row.size_bytes, row.digest),
+        file=_stored_file(row),
         dataset_offset=row.dataset_offset,
         attempts=row.attempts,
         refusals=row.refusals,
@@ -827,9 +1059,19 @@ def _due(row: sa.Row[Any]) -> DueDelivery:
 
 def _instance(row: sa.Row[Any]) -> InstanceRecord:
     values = dict(row._mapping)  # noqa: SLF001 - the public name of it in SQLAlchemy
-    values["tags"] = json.loads(values["tags"])
-    values["actions"] = json.loads(values["actions"])
+    values["tags"] = _mapping(values["tags"])
+    values["actions"] = _mapping(values["actions"])
+    del values["row_check"]
     return InstanceRecord(**values)
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    """What was written as JSON; nothing where that is damaged."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _delivery(row: sa.Row[Any]) -> DeliveryRecord:
@@ -845,7 +1087,7 @@ def _of_study(statement: sa.Select[Any], uid: str | None) -> sa.Select[Any]:
 
 def _study_share(row: sa.Row[Any]) -> StudyShare:
     values = dict(row._mapping)  # noqa: SLF001 - as above
-    values["actions"] = json.loads(values["actions"])
+    values["actions"] = _mapping(values["actions"])
     return StudyShare(**values)
 
 

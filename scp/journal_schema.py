@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """PRAGMA user_version of a journal that this code writes."""
 SWEEP_FILES: Final = 256
 """Files let go in one transaction."""
@@ -55,6 +55,8 @@ instances: Final = sa.Table(
     # Since schema 3, likewise.
     sa.Column("origin", sa.Text, nullable=False, server_default="DicomProtocol"),
     sa.Column("remote_ip", sa.Text, nullable=False, server_default=""),
+    # Since schema 4, likewise. A check of what decides which bytes are sent as what; 0 for none.
+    sa.Column("row_check", sa.Integer, nullable=False, server_default=sa.text("0")),
 )
 # A swept instance keeps its row without a file name, so that a late resend is recognised.
 sa.Index(
@@ -115,6 +117,14 @@ rule_sets: Final = sa.Table(
     sa.Column("noted_at", sa.Float, nullable=False),
 )
 
+# What the node knows of itself and of its folder, by name.
+facts: Final = sa.Table(
+    "facts",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
 UPGRADES: Final = {
     1: (
         "ALTER TABLE instances ADD COLUMN actions TEXT DEFAULT '{}' NOT NULL",
@@ -153,6 +163,10 @@ UPGRADES: Final = {
         " runtime_s FLOAT NOT NULL, error_code INTEGER NOT NULL, error_message TEXT NOT "
         "NULL, error_details TEXT NOT NULL, user_data TEXT, seq INTEGER NOT NULL, PRIMARY "
         "KEY (id))",
+    ),
+    3: (
+        "ALTER TABLE instances ADD COLUMN row_check INTEGER DEFAULT 0 NOT NULL",
+        "CREATE TABLE facts (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)",
     ),
 }
 """What brings a journal of one version to the next; written once, never changed after."""
@@ -220,6 +234,12 @@ KNOWN = sa.select(
 OWED = sa.select(deliveries.c.destination, deliveries.c.state).where(
     deliveries.c.instance_id == sa.bindparam("instance")
 )
+OWED_OF = (
+    sa.select(deliveries.c.destination)
+    .join(instances, instances.c.id == deliveries.c.instance_id)
+    .where(instances.c.sop_instance_uid == sa.bindparam("uid"))
+    .where(instances.c.profile == sa.bindparam("profile"))
+)
 FAILED_FOR = (
     sa.update(deliveries)
     .where(deliveries.c.instance_id == sa.bindparam("instance"))
@@ -272,6 +292,7 @@ TURN = (
         instances.c.size_bytes,
         instances.c.digest,
         instances.c.dataset_offset,
+        instances.c.row_check,
         deliveries.c.attempts,
         deliveries.c.refusals,
         deliveries.c.due_since,
@@ -396,5 +417,69 @@ OUTCOMES = (
     .join(instances, instances.c.id == deliveries.c.instance_id)
     .group_by(instances.c.study_instance_uid, deliveries.c.destination, deliveries.c.state)
     .order_by(deliveries.c.destination, deliveries.c.state)
+)
+KEPT = (
+    sa.select(
+        instances.c.id,
+        instances.c.sop_instance_uid,
+        instances.c.sop_class_uid,
+        instances.c.transfer_syntax_uid,
+        instances.c.file_name,
+        instances.c.size_bytes,
+        instances.c.digest,
+        instances.c.dataset_offset,
+        instances.c.row_check,
+    )
+    .where(instances.c.id > sa.bindparam("after"))
+    .where(instances.c.file_name > "")
+    .order_by(instances.c.id)
+    .limit(sa.bindparam("limit"))
+)
+NAMED = sa.select(instances.c.id).where(instances.c.file_name == sa.bindparam("name"))
+NEWEST_INSTANCE = sa.select(sa.func.max(instances.c.id))
+_STORAGE: Final = (
+    (sa.Text, ("text",), ""),
+    (sa.Float, ("real", "integer"), 0.0),
+    ((sa.Integer, sa.Boolean), ("integer",), 0),
+)
+"""Type of a column, how SQLite keeps its values, and what stands for one that is none."""
+
+
+_OBJECTS: Final = frozenset(
+    {("instances", "tags"), ("instances", "actions"), ("resources", "tags"), ("jobs", "content")}
+)
+"""Columns whose texts are objects of JSON."""
+
+
+def _mending(column: sa.Column[Any]) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[Any]]:
+    """Which values of a column are of another type than its own, and what they are to be."""
+    storage, substitute = next(
+        (kept, value) for kind, kept, value in _STORAGE if isinstance(column.type, kind)
+    )
+    wanted = sa.Text() if substitute == "" else column.type
+    allowed = (*storage, "null") if column.nullable else storage
+    is_odd = sa.func.typeof(column).not_in(allowed)
+    if (column.table.name, column.name) in _OBJECTS:
+        return sa.or_(is_odd, sa.func.json_valid(column) == 0), sa.literal("{}", sa.Text())
+    return is_odd, sa.func.coalesce(sa.cast(column, wanted), sa.literal(substitute, wanted))
+
+
+ODD_VALUES = tuple(
+    sa.select(sa.literal(1)).where(sa.or_(*(_mending(one)[0] for one in table.c))).limit(1)
+    for table in metadata.sorted_tables
+)
+"""Whether there is a value of another type than its column's: SQLite keeps any in any."""
+MEND_VALUES = tuple(
+    sa.update(table).where(is_odd).values({column.name: meant})
+    for table in metadata.sorted_tables
+    for column in table.c
+    for is_odd, meant in [_mending(column)]
+    if not column.primary_key
+)
+INTEGRITY = sa.text("PRAGMA integrity_check(1)").columns(said=sa.Text)
+FACT = sa.select(facts.c.value).where(facts.c.name == sa.bindparam("name"))
+insert_fact = sqlite.insert(facts)
+NOTE_FACT = insert_fact.on_conflict_do_update(
+    index_elements=["name"], set_={"value": insert_fact.excluded.value}
 )
 NOTE_RULE_SET = sqlite.insert(rule_sets).on_conflict_do_nothing(index_elements=["digest"])

@@ -4,12 +4,14 @@
 - else the file `key` in the data folder, readable by its owner alone;
 - else, where nothing was ever received under another key, a new one is made and synced.
 
-A node whose journal holds instances never makes a key: the same patient would get a second
-pseudonym. The key is 64 hexadecimal digits or more; it is never logged or printed.
+A node whose journal holds instances never makes a key, and never takes another than theirs: the
+same patient would get a second pseudonym. So the journal keeps a check of the key, from which it
+does not follow. The key is 64 hexadecimal digits or more; it is never logged or printed.
 """
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 import stat
@@ -21,8 +23,11 @@ from scp.errors import KeyFileError
 
 if TYPE_CHECKING:
     from scp.disk import FileSystem
+    from scp.journal import Journal
 
 NAME = "key"
+_FACT = "key_check"
+_CHECKED = b"the key of the instances beside this journal"
 
 
 def credential() -> Path | None:
@@ -63,6 +68,38 @@ def make_key(path: Path, files: FileSystem) -> bytes:
     finally:
         files.close(descriptor)
     return key
+
+
+def confirm_key(journal: Journal, key: bytes, data: Path) -> None:
+    """Refuse a key that is not the one of the instances in a data folder.
+
+    Args:
+        journal: Of that folder.
+        key: As it was loaded.
+        data: The folder, to name the file.
+
+    Raises:
+        KeyFileError: it is another.
+    """
+    noted = journal.fact(_FACT)
+    if noted and not hmac.compare_digest(noted, _check(key)):
+        said = "it is not the key that the instances here were received under: restore that one"
+        raise KeyFileError(credential() or data / NAME, said)
+
+
+def note_key(journal: Journal, key: bytes) -> None:
+    """Note which key the instances of a journal are received under, unless it is noted.
+
+    Raises:
+        OutOfSpace: the disk is full.
+        JournalError: it could not be noted.
+    """
+    if not journal.fact(_FACT):
+        journal.note_fact(_FACT, _check(key))
+
+
+def _check(key: bytes) -> str:
+    return hmac.digest(key, _CHECKED, "sha256").hex()
 
 
 def _parsed(path: Path) -> bytes:

@@ -21,8 +21,13 @@ class Limits:
     Attributes:
         connections: open connections, all peers together.
         connections_per_address: open connections from one address.
+        connections_per_s: new connections from one address in a second, in the long run;
+            two seconds' worth may come at once.
+        pause_s: how long a connection may wait for its turn; one that would have to wait
+            longer is closed without a word.
         turned_away: connections beyond those two that are answered "local limit
             exceeded"; any more are closed without a word.
+        tls_s: from the connection to the end of the TLS handshake.
         request_s: from the connection to the complete A-ASSOCIATE-RQ.
         pdu_s: from the first byte of a PDU to its last; also the longest silence inside
             a message, and the longest time to get an answer out.
@@ -43,7 +48,10 @@ class Limits:
 
     connections: int = 64
     connections_per_address: int = 8
+    connections_per_s: float = 50.0
+    pause_s: float = 1.0
     turned_away: int = 16
+    tls_s: float = 5.0
     request_s: float = 10.0
     pdu_s: float = 30.0
     idle_s: float = 60.0

@@ -1,8 +1,8 @@
 """Associations in: accepts connections and gives each a thread, as many as the limits allow.
 
 Promises: the accepting thread never reads from a peer, so no peer holds up another; running
-out of descriptors or threads costs a pause, not the listener; `stop` ends in time whatever
-peers do.
+out of descriptors or threads costs a pause, not the listener; a flood costs neither a core nor
+the log; `stop` ends in time whatever peers do.
 """
 
 from __future__ import annotations
@@ -13,24 +13,31 @@ import ipaddress
 import select
 import socket
 import threading
-from collections import Counter
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Self
 
 from scp.limits import Limits
 from scp.negotiation import STORAGE_CLASSES
+from scp.places import Places
 from scp.transport import Accepted, Association, AssociationRequest, Node, Rejected
 from scp.wire import Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scp.places import Place
     from scp.service import Events, OpenStore
+    from scp.tls import Acceptor
 
-_BACKLOG: Final = 128
+_BACKLOG: Final = 1024
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
+_TURN_S: Final = 5.0
+"""How often the accepting thread turns even if nobody calls, so that a watchdog sees it live."""
 _ABORT_S: Final = 2.0
 """Time for aborts to get out, after the grace, before the sockets are shut down."""
+_SAID_EVERY_S: Final = 1.0
+"""How often it is said that connections are turned away."""
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -39,7 +46,9 @@ class Listener:
 
     Attributes:
         accept_errors: how often the system could not hand over a connection.
-        turned_away: connections closed without a word because too many were open.
+        turned_away: connections closed without a word: too many were open, or came at once.
+        turned_at: when the accepting thread last turned, on the monotonic clock; it does so
+            every few seconds.
     """
 
     def __init__(
@@ -49,6 +58,8 @@ class Listener:
         open_store: OpenStore,
         *,
         limits: Limits | None = None,
+        places: Places | None = None,
+        tls: Acceptor | None = None,
         extra_classes: frozenset[str] = frozenset(),
         events: Events,
     ) -> None:
@@ -60,6 +71,8 @@ class Listener:
             accept: decides about an association; called in the association's thread.
             open_store: makes the handler of a C-STORE message.
             limits: the defaults if None.
+            places: shared with other listeners; by those limits if None.
+            tls: what the node proves itself with; None to speak in the clear.
             extra_classes: SOP classes accepted beyond the Storage Service Class.
             events: hears what happens, from many threads; what it raises is dropped.
 
@@ -68,20 +81,24 @@ class Listener:
         """
         self.accept_errors = 0
         self.turned_away = 0
-        self._limits = limits or Limits()
+        self.turned_at = monotonic()
+        limits = limits or Limits()
+        self._places = places or Places(limits)
+        self._said_at = -_SAID_EVERY_S
+        self._is_adopted = isinstance(address, socket.socket)
         self._socket = _bound(address)
         self._node = Node(
             accept=accept,
             open_store=open_store,
             sop_classes=STORAGE_CLASSES | extra_classes,
-            limits=self._limits,
+            limits=limits,
             events=_harmless(events),
             drain=Signal(),
             stop=Signal(),
+            tls=tls,
         )
         self._changed = threading.Condition()
         self._open: set[Association] = set()
-        self._per_address: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
 
     @property
@@ -89,6 +106,11 @@ class Listener:
         """Host and port that peers can reach."""
         host, port = self._socket.getsockname()[:2]
         return str(host), int(port)
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether peers must speak TLS."""
+        return self._node.tls is not None
 
     @property
     def associations(self) -> int:
@@ -150,7 +172,8 @@ class Listener:
         waiting.register(self._node.drain.fileno(), select.POLLIN)
         pause_s = _FIRST_PAUSE_S
         while not self._node.drain.is_set():
-            waiting.poll()
+            self.turned_at = monotonic()
+            waiting.poll(_TURN_S * 1000)
             try:
                 sock, address = self._socket.accept()
             except BlockingIOError:
@@ -160,6 +183,18 @@ class Listener:
                 continue
             pause_s = _FIRST_PAUSE_S
             self._admit(sock, _plain(address[0]))
+        if not self._is_adopted:
+            self._tell_who_still_waits()
+
+    def _tell_who_still_waits(self) -> None:
+        """Abort what the kernel has accepted meanwhile: closing the socket would only reset it.
+
+        Who waits at an adopted socket goes on waiting there, for the next start.
+        """
+        with contextlib.suppress(OSError):
+            for _ in range(_BACKLOG + 1):  # whoever goes on calling does not hold up the end
+                sock, address = self._socket.accept()
+                self._admit(sock, _plain(address[0]))
 
     def _accept_failed(self, error: OSError, pause_s: float) -> float:
         """Count it; if the system is out of something, pause. Returns the next pause."""
@@ -178,58 +213,52 @@ class Listener:
         return min(pause_s * 2, _LONGEST_PAUSE_S)
 
     def _admit(self, sock: socket.socket, address: str) -> None:
-        limits = self._limits
-        with self._changed:
-            admitted = self._per_address.total()
-            full = (
-                admitted >= limits.connections
-                or self._per_address[address] >= limits.connections_per_address
-            )
-            # Those that are only told to go away take no place of the others.
-            overrun = full and len(self._open) - admitted >= limits.turned_away
-        if overrun or not self._begin(sock, address, full=full):
-            self.turned_away += 1
-            self._node.events("connection turned away", address=address, count=self.turned_away)
-            sock.close()
+        place = self._places.take(address)
+        if place is not None:
+            if self._begin(sock, place):
+                return
+            self._places.leave(place)
+        sock.close()
+        self._turned_away(address)
 
-    def _begin(self, sock: socket.socket, address: str, *, full: bool) -> bool:
+    def _turned_away(self, address: str) -> None:
+        """Count it, and say so now and then: who floods the node shall not flood its log."""
+        self.turned_away += 1
+        now = monotonic()
+        if now - self._said_at >= _SAID_EVERY_S:
+            self._said_at = now
+            self._node.events("connection turned away", address=address, count=self.turned_away)
+
+    def _begin(self, sock: socket.socket, place: Place) -> bool:
         """Give a connection its thread; False if the system has none left."""
         try:
-            association = Association(sock, address, self._node, full=full)
+            association = Association(sock, place, self._node)
         except OSError:
             return False
-        place = None if full else address
         thread = threading.Thread(
             target=self._serve,
             args=(association, place),
-            name=f"association {address}",
+            name=f"association {place.address}",
             daemon=True,
         )
         with self._changed:
             self._open.add(association)
-            if place is not None:
-                self._per_address[place] += 1
         try:
             thread.start()
         except RuntimeError:
-            self._forget(association, place)
+            with self._changed:
+                self._open.discard(association)
             return False
         return True
 
-    def _serve(self, association: Association, place: str | None) -> None:
+    def _serve(self, association: Association, place: Place) -> None:
         try:
             association.run()
         finally:
-            self._forget(association, place)
-
-    def _forget(self, association: Association, place: str | None) -> None:
-        with self._changed:
-            self._open.discard(association)
-            if place is not None:
-                self._per_address[place] -= 1
-                if not self._per_address[place]:
-                    del self._per_address[place]
-            self._changed.notify_all()
+            self._places.leave(place)
+            with self._changed:
+                self._open.discard(association)
+                self._changed.notify_all()
 
 
 def _bound(address: tuple[str, int] | socket.socket) -> socket.socket:

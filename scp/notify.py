@@ -5,9 +5,10 @@ Promises:
 * Only the process that was addressed takes part: the variables are removed from the environment,
   so that a child neither speaks for the node nor adopts its sockets.
 * A listening socket is adopted by its name, never by its place in a list.
+* Whether the node is alive is for `watchdog` to judge; here it is only said.
 * Telling systemd never fails the node: a lost message costs a status line, not an instance.
 
-Source: sd_notify(3), sd_listen_fds(3).
+Source: sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ FIRST_PASSED_FD = 3
 """SD_LISTEN_FDS_START: passed descriptors follow standard input, output and error."""
 
 _UNNAMED = "unknown"
-_LONGEST_STATUS = 200
+_LONGEST_STATUS = 400
 
 
 class ActivationError(ScpError):
@@ -41,18 +42,26 @@ class ServiceManager:
     Attributes:
         address: Path of the datagram socket, or `@name` of an abstract one; `None` means that
             nobody listens and every message is dropped.
+        watchdog_s: Within how many seconds it wants to hear `alive` again and again; `None` if
+            it does not wait for it.
     """
 
     address: str | None = None
+    watchdog_s: float | None = None
 
     @classmethod
-    def from_environment(cls, environ: MutableMapping[str, str]) -> ServiceManager:
-        """Take the address out of the environment.
+    def from_environment(cls, environ: MutableMapping[str, str], *, pid: int) -> ServiceManager:
+        """Take the address and the patience of the watchdog out of the environment.
 
         Args:
-            environ: Loses `NOTIFY_SOCKET`, so that children do not speak for the node.
+            environ: Loses `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`, so that children
+                do not speak for the node.
+            pid: Of this process. A watchdog that waits for another one is not ours to feed.
         """
-        return cls(environ.pop("NOTIFY_SOCKET", None) or None)
+        usec = environ.pop("WATCHDOG_USEC", "")
+        waits_for = environ.pop("WATCHDOG_PID", "") or str(pid)
+        patience_s = _seconds(usec) if waits_for == str(pid) else None
+        return cls(environ.pop("NOTIFY_SOCKET", None) or None, patience_s)
 
     def ready(self, status: str) -> bool:
         """Tell that the node receives, at first or again after `reloading`."""
@@ -76,6 +85,10 @@ class ServiceManager:
         if grace_s > 0:
             lines.append(f"EXTEND_TIMEOUT_USEC={round(grace_s * 1_000_000)}")
         return self._send(*lines)
+
+    def alive(self) -> bool:
+        """Feed the watchdog."""
+        return self._send("WATCHDOG=1")
 
     def status(self, status: str) -> bool:
         """Show one line in `systemctl status`."""
@@ -152,6 +165,12 @@ def _listening(fd: int, name: str) -> socket.socket:
     # systemd passes non-blocking sockets when a unit asks for it; the listener blocks.
     adopted.settimeout(None)
     return adopted
+
+
+def _seconds(usec: str) -> float | None:
+    """A number of microseconds in seconds; None for zero and for what is no number."""
+    is_number = usec.isascii() and usec.isdecimal()
+    return int(usec) / 1_000_000 or None if is_number else None
 
 
 def _one_line(text: str) -> str:

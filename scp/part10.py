@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PREFIX_END = 132
+_LENGTH_HEADER = b"\x02\x00\x00\x00UL\x04\x00"
+_LENGTH_ELEMENT_BYTES = 12
 _META_GROUP = 0x0002
 _TRANSFER_SYNTAX = 0x00020010
 _IDENTITY = (0x00080016, 0x00080018)
@@ -52,6 +54,19 @@ class Part10:
             file.seek(self.dataset_offset)
             while chunk := file.read(_CHUNK_BYTES):
                 yield chunk
+
+
+def dataset_offset(head: bytes) -> int:
+    """Where the dataset starts in a Part 10 file, from its first 144 bytes (PS3.10 7.1).
+
+    Raises:
+        ValueError: It is not the beginning of such a file.
+    """
+    length = head[_PREFIX_END : _PREFIX_END + _LENGTH_ELEMENT_BYTES]
+    begins = head[_PREFIX_END - 4 : _PREFIX_END] == b"DICM" and length[:8] == _LENGTH_HEADER
+    if not begins or len(length) < _LENGTH_ELEMENT_BYTES:
+        raise ValueError("the file does not begin with file meta information")
+    return _PREFIX_END + _LENGTH_ELEMENT_BYTES + int.from_bytes(length[8:12], "little")
 
 
 def open_part10(path: Path) -> Part10:

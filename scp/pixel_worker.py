@@ -37,6 +37,7 @@ from rules.regions import Box, Decision, Geometry, PixelJob, PixelResult
 from rules.targets import LOSSLESS, LOSSY, TranscodeJob
 from rules.transfer import EXPLICIT_LITTLE
 from scp.errors import OutOfSpace, Stopping
+from scp.process import seal
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -378,6 +379,7 @@ def main() -> None:
     memory_bytes, job_s = map(int, sys.argv[1:])
     with suppress(OSError):  # where there is no such file, nothing is lost but an order
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO, "ascii")
+    seal()
     _bind(memory_bytes)
     # What a codec may print must not mix with answers.
     answers = os.fdopen(os.dup(1), "wb")

@@ -1,6 +1,7 @@
 """Routes: which associations they take, and where their instances go.
 
 What a route cannot decide (an address that is none) is not taken.
+An AE title is what a peer says of itself; its address and its certificate are what it cannot.
 
 Source: PS3.8 9.3.2 (AE titles of an association).
 """
@@ -17,6 +18,23 @@ if TYPE_CHECKING:
 
 Network = IPv4Network | IPv6Network
 
+_FINGERPRINT_DIGITS = 64
+_DIGITS = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a peer has proved to be, over TLS.
+
+    Attributes:
+        fingerprint: SHA-256 of the certificate, in hexadecimal, lower case.
+        names: Its names, in lower case: host names, addresses, URIs and mail addresses of
+            Subject Alternative Name; the common names of the subject if there are none.
+    """
+
+    fingerprint: str
+    names: frozenset[str]
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -29,6 +47,8 @@ class Route:
         profile: Name of the profile.
         store: Whether an instance stays once every destination has it.
         forward: Names of destinations.
+        certificates: Fingerprints and names of certificates that may use it, written as in
+            `Certificate`; empty for any certificate and for none.
     """
 
     calling: tuple[str, ...]
@@ -37,6 +57,7 @@ class Route:
     profile: str
     store: bool
     forward: tuple[str, ...]
+    certificates: tuple[str, ...] = ()
 
     def takes(self, calling_ae: str) -> bool:
         """Whether a calling AE title is one of its own; case counts, padding does not."""
@@ -52,17 +73,34 @@ class Route:
         if not self.peers:
             return True
         try:
-            parsed = _parsed_address(address)
+            parsed = parsed_address(address)
         except ValueError:
             return False
         return any(parsed in network for network in self.peers)
 
+    def trusts(self, certificate: Certificate | None) -> bool:
+        """Whether a certificate may use it; a peer without one may not, where it matters."""
+        if not self.certificates:
+            return True
+        if certificate is None:
+            return False
+        # What looks like a fingerprint is one, whatever names an authority has signed.
+        return any(
+            one == certificate.fingerprint if is_fingerprint(one) else one in certificate.names
+            for one in self.certificates
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RouteMiss:
-    """Why no route is for an association: `calling`, `called` or `address`."""
+    """Why no route is for an association: `calling`, `called`, `address`, `certificate`."""
 
     what: str
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether it is SHA-256 in hexadecimal, in lower case."""
+    return len(text) == _FINGERPRINT_DIGITS and set(text) <= _DIGITS
 
 
 def covers(earlier: Route, later: Route) -> bool:
@@ -75,7 +113,10 @@ def covers(earlier: Route, later: Route) -> bool:
         bool(later.peers)
         and all(any(_holds(wide, one) for wide in earlier.peers) for one in later.peers)
     )
-    return titles and called and peers
+    certificates = not earlier.certificates or (
+        bool(later.certificates) and set(later.certificates) <= set(earlier.certificates)
+    )
+    return titles and called and peers and certificates
 
 
 def _glob_covers(wide: str, narrow: str) -> bool:
@@ -95,7 +136,7 @@ def _holds(wide: Network, narrow: Network) -> bool:
     return isinstance(narrow, IPv6Network) and narrow.subnet_of(wide)
 
 
-def _parsed_address(text: str) -> IPv4Address | IPv6Address:
+def parsed_address(text: str) -> IPv4Address | IPv6Address:
     """An address of a socket: without a zone, and IPv4 where IPv6 carries it."""
     parsed = ip_address(text.partition("%")[0])
     mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None

@@ -1,22 +1,24 @@
 """Associations out: proposes presentation contexts, sends instances, asks for an echo.
 
-One thread uses an association. Every wait has an end and memory is bounded: a data set is
-read piece by piece into one buffer of the size that the peer receives.
+One thread uses an association. Every wait has an end, the last words included: whatever a peer
+does or leaves, the thread is free `abort_s` after a deadline. Memory is bounded: a data set is
+read piece by piece into one buffer of the size that the peer receives, and a response is short.
 """
 
 from __future__ import annotations
 
 import contextlib
-import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Self
 
 from scp import dimse, negotiation, wire
+from scp.dialling import dial
 from scp.errors import (
     AbortReason,
     AbortSource,
     ConnectionLost,
+    KeyFileError,
     PeerAborted,
     PeerRejected,
     ProtocolError,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from scp.dimse import Command
+    from scp.tls import Requestor
     from scp.wire import Signal
 
 _CONTROL_BYTES: Final = 4 * KIB
@@ -47,23 +50,37 @@ class Timeouts:
     """How long a destination may take.
 
     Attributes:
-        connect_s: to make the TCP connection, for each address of its name.
+        connect_s: to make the TCP connection, for each address of its name; and again to
+            shake hands for TLS.
         negotiate_s: to answer the A-ASSOCIATE-RQ.
         pdu_s: to take a PDU, and to send one from its first byte to its last.
-        response_s: to begin its response to a message.
+        response_s: to give its response to a message.
         release_s: to answer a release, and to close after it.
+        abort_s: to take an abort, and to close after it.
         rate_bytes_per_s: the slowest it may take a data set, over `rate_window_s` of
             waiting for it.
         rate_window_s: see `rate_bytes_per_s`.
     """
 
     connect_s: float = 10.0
-    negotiate_s: float = 30.0
-    pdu_s: float = 30.0
+    negotiate_s: float = 20.0
+    pdu_s: float = 20.0
     response_s: float = 120.0
     release_s: float = 5.0
+    abort_s: float = 2.0
     rate_bytes_per_s: int = 16 * KIB
     rate_window_s: float = 30.0
+
+    @classmethod
+    def answering_in(cls, response_s: float) -> Self:
+        """For a destination that shall answer in so many seconds, and take no longer otherwise."""
+        usual = cls()
+        return replace(
+            usual,
+            negotiate_s=min(usual.negotiate_s, response_s),
+            pdu_s=min(usual.pdu_s, response_s),
+            response_s=response_s,
+        )
 
 
 class SenderAssociation:
@@ -83,6 +100,7 @@ class SenderAssociation:
         contexts: Sequence[tuple[str, str]],
         timeouts: Timeouts | None = None,
         *,
+        tls: Requestor | None = None,
         stop: Signal | None = None,
     ) -> None:
         """Prepare; the connection is made on entering the block.
@@ -94,6 +112,7 @@ class SenderAssociation:
             contexts: pairs of SOP class and transfer syntax, one presentation context each;
                 1 to 128, equal ones count once.
             timeouts: the defaults if None.
+            tls: verifies the destination and proves who calls; None to speak in the clear.
             stop: interrupts whatever the association waits for.
 
         Raises:
@@ -102,6 +121,7 @@ class SenderAssociation:
         self.last_comment = ""
         self._address = address
         self._timeouts = timeouts or Timeouts()
+        self._tls = tls
         self._stop = stop
         self._contexts = tuple(dict.fromkeys(contexts))
         self._request = negotiation.encode_request(
@@ -131,8 +151,7 @@ class SenderAssociation:
             TransportError: it could not be made for another reason.
         """
         try:
-            sock = socket.create_connection(self._address, self._timeouts.connect_s)
-            # The place of a TLS handshake, under `connect_s`.
+            sock = dial(self._address, self._timeouts.connect_s, self._stop)
             line = wire.Wire(sock, _RECEIVED_PDU_BYTES, stop=self._stop)
         except TimeoutError:
             raise Timeout("no connection was made in time") from None
@@ -140,8 +159,21 @@ class SenderAssociation:
             cause = getattr(error, "strerror", None) or type(error).__name__
             raise ConnectionLost(f"no connection could be made: {cause}") from None
         self._wire = line
+        if self._tls is not None:
+            self._secure(line, self._tls)
         with self._aborting():
             self._negotiate(line)
+
+    def _secure(self, line: wire.Wire, tls: Requestor) -> None:
+        """Shake hands; without that not even an abort is said."""
+        try:
+            line.secure(tls.channel(), monotonic() + self._timeouts.connect_s)
+        except KeyFileError as error:
+            self._forget()
+            raise ConnectionLost(f"no TLS: {error}") from None
+        except TransportError:
+            self._forget()
+            raise
 
     def accepted(self, sop_class_uid: str, transfer_syntax_uid: str) -> bool:
         """Whether the peer takes instances of this class in this transfer syntax."""
@@ -218,22 +250,22 @@ class SenderAssociation:
         except (PeerAborted, ConnectionLost):
             self._forget()
         except TransportError:
-            self.abort()
+            self._abort(line, by)
         else:
-            self._close(line)
+            self._close(line, by)
 
     def abort(self) -> None:
         """End the association at once (PS3.8 7.3); without one, do nothing."""
-        line = self._wire
-        if line is None:
-            return
-        with contextlib.suppress(TransportError):
-            pdu = negotiation.encode_abort(_USER, AbortReason.NOT_SPECIFIED)
-            line.send(pdu, monotonic() + self._timeouts.release_s)
-        self._close(line)
+        if self._wire is not None:
+            self._abort(self._wire, monotonic() + self._timeouts.abort_s)
 
-    def _close(self, line: wire.Wire) -> None:
-        line.finish(self._timeouts.release_s)
+    def _abort(self, line: wire.Wire, by: float) -> None:
+        with contextlib.suppress(TransportError):
+            line.send(negotiation.encode_abort(_USER, AbortReason.NOT_SPECIFIED), by)
+        self._close(line, by)
+
+    def _close(self, line: wire.Wire, by: float) -> None:
+        line.finish(max(0.0, by - monotonic()))
         self._wire = None
         self._ids = {}
 
@@ -367,9 +399,7 @@ class SenderAssociation:
         command_set = bytearray()
         by = monotonic() + timeouts.response_s
         while True:
-            pdu_type, body = line.receive(
-                first_by=by, pdu_s=timeouts.pdu_s, complete_by=by + timeouts.pdu_s
-            )
+            pdu_type, body = line.receive(first_by=by, pdu_s=timeouts.pdu_s, complete_by=by)
             if pdu_type == wire.ABORT:
                 raise _aborted(body)
             if pdu_type == wire.RELEASE_RQ:

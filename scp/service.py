@@ -159,10 +159,10 @@ class Messages:
         Raises:
             ProtocolError: it cannot come now, or in this presentation context.
         """
-        if context_id != self._context_id:
-            if self._context_id or context_id not in self._contexts:
-                raise _unexpected("a fragment in a wrong presentation context")
+        if self.idle and context_id in self._contexts:
             self._context_id = context_id
+        if self.idle or context_id != self._context_id:
+            raise _unexpected("a fragment in a wrong presentation context")
         last = bool(control & dimse.LAST)
         if control & dimse.COMMAND:
             self._take_command(fragment, last=last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from scp.routes import RouteMiss
@@ -11,11 +11,48 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from rules import Plan
     from rules.profile import Profile
-    from scp.routes import Route
+    from scp.routes import Certificate, Route
 
+EMBEDDED: Final = "(embedded default)"
+"""`file` of a configuration that stands in none."""
 SYSTEMD: Final = "systemd"
 """`credentials:` of a REST API whose users systemd hands over."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """What the accepting side of TLS proves itself with; files in PEM.
+
+    Attributes:
+        certificate: Its certificate and chain.
+        key: The key of it, without a password.
+        client_ca: Authorities, or single certificates, that callers must prove themselves by,
+            and their revocation lists; None where anybody may call.
+    """
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTls:
+    """How a destination is called over TLS; files in PEM.
+
+    Attributes:
+        ca: Authorities, or single certificates, that it must prove itself by, and their
+            revocation lists; None for the authorities that the system trusts.
+        certificate: The node's own certificate and chain, for a destination that asks for it.
+        key: The key of it, without a password.
+        server_name: The name that its certificate must have; empty for its `host`.
+    """
+
+    ca: Path | None
+    certificate: Path | None
+    key: Path | None
+    server_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +72,13 @@ class NodeConfig:
         message_bytes: The longest dataset.
         header_bytes: The longest part of a dataset outside its pixel data.
         in_flight_bytes: Held in memory for all associations together, outside pixel data.
+        disk_low_bytes: Free on the disk of `data`; with fewer nothing more is taken in.
+        disk_high_bytes: With so many free it is taken in again.
+        disk_low_inodes: The same of inodes: files that can still be made.
+        disk_high_inodes: Likewise.
+        connections_per_s: New connections from one address in a second, in the long run.
+        tls_listen: Host and port on which it listens for TLS as well; None for nowhere.
+        tls: What it proves itself with there; None for nowhere.
     """
 
     ae_title: str
@@ -49,6 +93,13 @@ class NodeConfig:
     message_bytes: int
     header_bytes: int
     in_flight_bytes: int
+    disk_low_bytes: int = 256 << 20
+    disk_high_bytes: int = 512 << 20
+    disk_low_inodes: int = 1000
+    disk_high_inodes: int = 2000
+    connections_per_s: float = 50.0
+    tls_listen: tuple[str, int] | None = None
+    tls: ServerTls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +142,7 @@ class Destination:
         retry_base_s: The longest wait before the first attempt after a failure; it doubles.
         retry_cap_s: The longest wait between two attempts.
         lifetime_days: After so long an instance that could not be delivered has failed.
+        tls: How it is called over TLS; None for in the clear.
     """
 
     name: str
@@ -102,6 +154,7 @@ class Destination:
     retry_base_s: float
     retry_cap_s: float
     lifetime_days: float
+    tls: ClientTls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +167,7 @@ class Config:
         profiles: Those of the file, then the ready-made ones whose names it leaves free.
         routes: In the order of the file; the first that fits is taken.
         rest: The REST API; None for none.
+        plans: Of the profiles of the file, by name: compiled while they were checked.
     """
 
     file: str
@@ -123,20 +177,36 @@ class Config:
     destinations: Mapping[str, Destination]
     routes: tuple[Route, ...]
     rest: RestConfig | None = None
+    plans: Mapping[str, Plan] = field(default_factory=dict, compare=False, repr=False)
 
-    def route_for(self, calling_ae: str, called_ae: str, address: str) -> Route | RouteMiss:
+    @property
+    def is_embedded(self) -> bool:
+        """Whether there is no file."""
+        return self.file == EMBEDDED
+
+    def route_for(
+        self,
+        calling_ae: str,
+        called_ae: str,
+        address: str,
+        certificate: Certificate | None = None,
+    ) -> Route | RouteMiss:
         """The first route that is for an association, or what about it fits none.
 
         Args:
             calling_ae: Calling AE title; surrounding blanks do not count.
             called_ae: Called AE title; likewise.
             address: IP address of the peer, without a port.
+            certificate: What it has proved to be; None for nothing.
         """
         calling = [route for route in self.routes if route.takes(calling_ae)]
         called = [route for route in calling if route.answers_to(called_ae)]
-        admitted = next((route for route in called if route.admits(address)), None)
+        admitted = [route for route in called if route.admits(address)]
+        trusted = next((route for route in admitted if route.trusts(certificate)), None)
+        if trusted:
+            return trusted
         if admitted:
-            return admitted
+            return RouteMiss("certificate")
         if called:
             return RouteMiss("address")
         return RouteMiss("called" if calling else "calling")

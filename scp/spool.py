@@ -13,11 +13,16 @@ The promise, in the order in which a reviewer can hold the code to it:
    names was never acknowledged: `recover` deletes it. Recovery runs before anything listens.
 5. Every failure unlinks the file. An unlink is not synced: what a crash brings back has no row.
 6. A full disk is `OutOfSpace`, found before a reserve is touched that the journal needs in order
-   to note deliveries, which is what makes room again.
+   to note deliveries, which is what makes room again: see `room`.
 7. An error of fsync or close is final (`fatal` is set, nothing is accepted any more): the kernel
-   may have dropped the pages, and a second fsync would report success. Restart to go on.
+   may have dropped the pages, and a second fsync would report success. Restart to go on. A file
+   that was sealed before stays then, whoever discards it: the journal's commit that failed may
+   stand on the disk all the same, and the next start knows.
 8. One node per folder: `recover` takes a lock, and holds it until `close`.
-9. An instance is read back in pieces, never as a whole, and its digest can be checked first.
+9. An instance is read back in pieces, never as a whole, and its digest can be checked first: also
+   against what is on the disk rather than in memory.
+10. Damaged bytes, and files whose rows a damaged journal may have lost, are set aside in a folder
+    of their own, never deleted.
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ from xxhash import xxh3_128
 from scp.disk import Disk, translated
 from scp.errors import SpoolError
 from scp.instance import StoredFile
+from scp.room import LOOK_BYTES, Ballast, Marks, Room
 from scp.spool_folder import SpoolFolder
 
 if TYPE_CHECKING:
@@ -48,6 +54,8 @@ RESERVE_BYTES: Final = 64 << 20
 """Free space never used for instances: room for the journal and the log."""
 IOV_MAX: Final = 1024
 """Buffers the kernel takes in one writev (IOV_MAX of Linux)."""
+ASIDE: Final = "set-aside"
+"""The folder of the data folder for what is damaged, or belongs to nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +64,13 @@ class Recovery:
 
     Attributes:
         deleted: Files that no row named: receptions that a crash cut short.
+        aside: Such files that were set aside instead.
         missing: Names in the journal without a file: something outside the node removed them.
     """
 
     deleted: int
     missing: tuple[str, ...]
+    aside: int = 0
 
 
 class Spool:
@@ -76,6 +86,7 @@ class Spool:
         files: FileSystem | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
         reserve_bytes: int = RESERVE_BYTES,
+        marks: Marks | None = None,
     ) -> None:
         """Make the folders that are missing, durably.
 
@@ -83,7 +94,8 @@ class Spool:
             data: The data folder of the node.
             files: The file system; the real one unless told otherwise.
             random_bytes: Makes names; must not repeat itself.
-            reserve_bytes: Free space that instances never use.
+            reserve_bytes: Free space below which no instance is begun; `marks` says more.
+            marks: When the disk counts as full, and when not any more.
 
         Raises:
             SpoolError: The folders cannot be made or synced.
@@ -91,7 +103,12 @@ class Spool:
         self._files = files if files is not None else Disk()
         self._data = data
         self._locked: int | None = None
-        self._root = SpoolFolder(data / "instances", self._files, random_bytes, reserve_bytes)
+        marks = marks or Marks(reserve_bytes, reserve_bytes, 0, 0)
+        self.room = Room(self._files, data, marks)
+        """The room that instances may take."""
+        self.ballast = Ballast(self._files, data, marks)
+        """The room of the journal."""
+        self._root = SpoolFolder(data / "instances", self._files, random_bytes, self.room)
         with translated("the data folder cannot be made"):
             self._root.make_folder(self._root.path)
             # A node that died between making a folder and syncing it leaves one that exists and
@@ -115,9 +132,32 @@ class Spool:
         """Set when a sync has failed: stop the node and start it again."""
         return self._root.fatal
 
+    @property
+    def syncing_s(self) -> float:
+        """How long the longest sync that is going on has taken so far; 0.0 if there is none."""
+        return self._root.syncing_s
+
     def draft(self) -> Draft:
         """Begin one instance; nothing touches the disk before its first bytes."""
         return Draft(self._root)
+
+    def scratch(self) -> Scratch:
+        """A file without a name, for facts of results that no row names yet; `close` it.
+
+        Raises:
+            OutOfSpace: The disk is full.
+            SpoolError: It cannot be made.
+        """
+        descriptor, name = self._root.take()
+        try:
+            with translated("a file cannot be opened"):
+                reader = self._files.open(self._root.path / name)
+        except BaseException:
+            self._files.close(descriptor)
+            raise
+        finally:
+            self._root.remove(name)
+        return Scratch(self._files, descriptor, reader)
 
     def private_file(self, name: str) -> Path:
         """Path of a file beside the instances, made empty, 0600 and durable if it is absent.
@@ -131,18 +171,40 @@ class Spool:
                 self._root.sync_folder(self._data)
         return self._data / name
 
-    def recover(self, named: Callable[[str], frozenset[str]]) -> Recovery:
+    def lock(self) -> None:
+        """Keep every other node away from the folder until `close`; may be called again.
+
+        Raises:
+            SpoolError: Another node uses it.
+        """
+        if self._locked is None:
+            with translated("the data folder is in use by another node, or cannot be locked"):
+                self._locked = self._files.lock(self._data / ".lock")
+
+    def is_empty(self) -> bool:
+        """Whether there is no file of an instance, not even one that is empty.
+
+        Raises:
+            SpoolError: The folder cannot be read.
+        """
+        with translated("the data folder cannot be read"):
+            shards = self._files.names(self._root.path)
+            return not any(self._files.names(self._root.path / shard) for shard in shards)
+
+    def recover(
+        self, named: Callable[[str], frozenset[str]], *, setting_aside: bool = False
+    ) -> Recovery:
         """Delete every file that no row names; call once, before anything listens.
 
         Args:
             named: The file names in the journal that begin with a prefix.
+            setting_aside: Move them instead: the journal may have lost the rows.
 
         Raises:
             SpoolError: Another node uses the folder, or it cannot be read.
         """
-        with translated("the data folder is in use by another node, or cannot be locked"):
-            self._locked = self._files.lock(self._data / ".lock")
-        deleted = 0
+        self.lock()
+        deleted = aside = 0
         missing: list[str] = []
         with translated("the data folder cannot be put in order"):
             present = set(self._files.names(self._root.path))
@@ -151,10 +213,22 @@ class Spool:
                 names = self._files.names(self._root.path / shard) if shard in present else []
                 found = {f"{shard}/{name}" for name in names}
                 for orphan in found - rows:
-                    self._files.unlink(self._root.path / orphan)
-                deleted += len(found - rows)
+                    if setting_aside and not self._is_blank(orphan):
+                        self.set_aside(orphan)
+                        aside += 1
+                    else:
+                        self._files.unlink(self._root.path / orphan)
+                        deleted += 1
                 missing.extend(sorted(rows - found))
-        return Recovery(deleted, tuple(missing))
+        return Recovery(deleted, tuple(missing), aside)
+
+    def _is_blank(self, name: str) -> bool:
+        """Whether a file was made and never written to."""
+        descriptor = self._files.open(self._root.path / name)
+        try:
+            return not self._files.read(descriptor, 1)
+        finally:
+            self._files.close(descriptor)
 
     def close(self) -> None:
         """Leave a tidy folder, and let another node have it; no draft is open any more.
@@ -167,8 +241,16 @@ class Spool:
         if locked is not None:
             self._files.close(locked)
 
-    def read(self, file: StoredFile, offset: int = 0) -> Iterator[bytes]:
+    def read(
+        self, file: StoredFile, offset: int = 0, *, from_disk: bool = False
+    ) -> Iterator[bytes]:
         """Read a file from `offset` to its end, piece by piece.
+
+        Args:
+            file: Which.
+            offset: Where to begin.
+            from_disk: Whether to pass over what the system remembers of it: after a sync that
+                failed this may be other than what is on the disk.
 
         Raises:
             SpoolError: It is gone or cannot be read; raised while iterating.
@@ -176,6 +258,8 @@ class Spool:
         with translated("a stored file cannot be read"):
             descriptor = self._files.open(self._root.path / file.name)
             try:
+                if from_disk:
+                    self._files.forget(descriptor)
                 if offset:
                     self._files.seek(descriptor, offset)
                 left = file.size_bytes - offset
@@ -204,8 +288,19 @@ class Spool:
         if digest.hexdigest() != file.digest:
             raise SpoolError("a stored file is damaged")
 
-    def intact(self, file: StoredFile) -> bool:
+    def intact(
+        self,
+        file: StoredFile,
+        *,
+        from_disk: bool = False,
+        pace: Callable[[int], None] = lambda _: None,
+    ) -> bool:
         """Whether a file is there and still has the bytes that were acknowledged.
+
+        Args:
+            file: Which.
+            from_disk: As in `read`.
+            pace: Told how many bytes were read after each piece; may wait.
 
         Raises:
             SpoolError: It is there and cannot be read.
@@ -214,8 +309,9 @@ class Spool:
             return False
         digest = xxh3_128()
         try:
-            for piece in self.read(file):
+            for piece in self.read(file, from_disk=from_disk):
                 digest.update(piece)
+                pace(len(piece))
         except SpoolError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return False
@@ -230,6 +326,22 @@ class Spool:
         """
         self._root.remove(name)
 
+    def set_aside(self, name: str) -> None:
+        """Move a file that is damaged, or that no row names, out of the way, durably.
+
+        Raises:
+            SpoolError: It cannot be moved.
+        """
+        self._root.set_aside(name, self._data / ASIDE)
+
+    def set_aside_private(self, name: str) -> None:
+        """Move a file from beside the instances out of the way, durably.
+
+        Raises:
+            SpoolError: It cannot be moved.
+        """
+        self._root.set_aside(f"../{name}", self._data / ASIDE)
+
 
 class Draft:
     """One instance on its way to the disk; used by one thread.
@@ -237,13 +349,15 @@ class Draft:
     Exactly one of these ends it: `keep` after the journal named the file, or `discard`.
     """
 
-    __slots__ = ("_descriptor", "_digest", "_name", "_root", "_size")
+    __slots__ = ("_descriptor", "_digest", "_looks_at", "_name", "_root", "_sealed", "_size")
 
     def __init__(self, root: SpoolFolder) -> None:
         self._root = root
         self._descriptor: int | None = None
         self._name = ""
         self._size = 0
+        self._looks_at = LOOK_BYTES
+        self._sealed = False
         self._digest = xxh3_128()
 
     def write(self, buffers: Sequence[Buffer]) -> None:
@@ -261,6 +375,9 @@ class Draft:
         for buffer in waiting:
             self._digest.update(buffer)
             self._size += len(buffer)
+        if self._size >= self._looks_at:
+            self._root.room.go_on(self._size + LOOK_BYTES - self._looks_at)
+            self._looks_at = self._size + LOOK_BYTES
         with translated("a file cannot be written"):
             _write_all(self._root.files, self._descriptor, waiting)
 
@@ -279,6 +396,7 @@ class Draft:
             # After a close that failed the descriptor is gone all the same: never close it again.
             self._descriptor = None
             self._root.sync(lambda: files.close(descriptor))
+        self._sealed = True
         return StoredFile(self._name, self._size, self._digest.hexdigest())
 
     def keep(self) -> None:
@@ -287,6 +405,8 @@ class Draft:
 
     def discard(self) -> None:
         """Leave nothing on the disk; may be called again, and after `keep`, to no effect.
+
+        Once the disk has failed, what was sealed stays for the next start to decide upon.
 
         Raises:
             SpoolError: The file cannot be removed; the next start does.
@@ -298,8 +418,50 @@ class Draft:
                 with translated("a file cannot be closed"):
                     self._root.files.close(descriptor)
         finally:
-            if name:
+            if name and not (self._sealed and self._root.fatal.is_set()):
                 self._root.remove(name)
+
+
+class Scratch:
+    """A file that ends with the process, if it is not closed before; used by one thread."""
+
+    __slots__ = ("_files", "_reader", "_size", "_writer")
+
+    def __init__(self, files: FileSystem, writer: int, reader: int) -> None:
+        self._files = files
+        self._writer = writer
+        self._reader = reader
+        self._size = 0
+
+    def append(self, data: bytes) -> int:
+        """Write behind all there is; where it begins.
+
+        Raises:
+            OutOfSpace: The disk is full.
+            SpoolError: It cannot be written.
+        """
+        place = self._size
+        with translated("a file cannot be written"):
+            self._files.seek(self._writer, place)
+            _write_all(self._files, self._writer, [data])
+        self._size += len(data)
+        return place
+
+    def read(self, place: int, size_bytes: int) -> bytes:
+        """At most so many bytes from there.
+
+        Raises:
+            SpoolError: They cannot be read.
+        """
+        with translated("a file cannot be read"):
+            self._files.seek(self._reader, place)
+            return self._files.read(self._reader, size_bytes)
+
+    def close(self) -> None:
+        """Nothing is left of it."""
+        with translated("a file cannot be closed"):
+            self._files.close(self._writer)
+            self._files.close(self._reader)
 
 
 def _write_all(files: FileSystem, descriptor: int, buffers: list[Buffer]) -> None:

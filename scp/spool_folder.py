@@ -8,16 +8,18 @@ being filled, so that nobody waits for them under load.
 from __future__ import annotations
 
 import threading
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from scp.disk import NO_SPACE, translated
-from scp.errors import OutOfSpace, SpoolError
+from scp.errors import SpoolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from scp.disk import FileSystem
+    from scp.room import Room
 
 SUFFIX: Final = ".dcm"
 BATCH_FILES: Final = 32
@@ -33,25 +35,31 @@ class SpoolFolder:
         path: Path,
         files: FileSystem,
         random_bytes: Callable[[int], bytes],
-        reserve_bytes: int,
+        room: Room,
     ) -> None:
         self.path = path
         self.files = files
+        self.room = room
         self.fatal = threading.Event()
+        self._syncing: dict[int, float] = {}
         self._random_bytes = random_bytes
-        self._reserve_bytes = reserve_bytes
         self._making = threading.Lock()
         self._blank: list[tuple[int, str]] = []
         self._durable: set[str] = set()
         self._batch_files = 1
 
+    @property
+    def syncing_s(self) -> float:
+        """How long the longest sync that is going on has taken so far; 0.0 if there is none."""
+        begun = list(self._syncing.values())
+        return monotonic() - min(begun) if begun else 0.0
+
     def take(self) -> tuple[int, str]:
         """An empty file whose name is durable: a descriptor to fill it with, and the name."""
         if self.fatal.is_set():
             raise SpoolError("the disk has failed: nothing is accepted until the node restarts")
+        self.room.begin()
         with translated("a file cannot be created"):
-            if self.files.free_bytes(self.path) < self._reserve_bytes:
-                raise OutOfSpace("less is free on the disk than the node keeps in reserve")
             while True:
                 if self._is_low():
                     self._refill(wait=not self._blank)
@@ -83,12 +91,16 @@ class SpoolFolder:
 
     def sync(self, action: Callable[[], None]) -> None:
         """Run a sync or close; its failure is final (promise 7)."""
+        own = threading.get_ident()
+        self._syncing[own] = monotonic()
         try:
             action()
         except OSError as error:
             if error.errno not in NO_SPACE:
                 self.fatal.set()
             raise
+        finally:
+            self._syncing.pop(own, None)
 
     def remove(self, name: str) -> None:
         """Remove a file; one that is gone already is fine."""
@@ -97,6 +109,18 @@ class SpoolFolder:
                 self.files.unlink(self.path / name)
             except FileNotFoundError:
                 return
+
+    def set_aside(self, name: str, folder: Path) -> None:
+        """Move a file out of the folder, durably; one that is gone already is fine."""
+        with translated("a stored file cannot be set aside"):
+            self.make_folder(folder)
+            try:
+                self.files.move(
+                    self.path / name, folder / name.removeprefix("../").replace("/", "-")
+                )
+            except FileNotFoundError:
+                return
+            self.sync_folder(folder)
 
     def _pop(self) -> tuple[int, str] | None:
         try:

@@ -12,12 +12,11 @@ Source: PS3.4 B.2.3 (statuses of the Storage service), PS3.7 C.4 and C.5.
 from __future__ import annotations
 
 from enum import Enum
-from ssl import SSLCertVerificationError
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from rules.errors import DeidentificationError, InstanceRefused, Reason
-from scp.errors import JournalError, OutOfSpace, PeerRejected, SpoolError
+from scp.errors import Distrusted, JournalError, OutOfSpace, PeerRejected, SpoolError, Stopping
 from scp.instance import Outcome
 
 if TYPE_CHECKING:
@@ -90,7 +89,8 @@ BY_ERROR: Final[tuple[tuple[type[BaseException], Answer], ...]] = (
     (OutOfSpace, Answer.OUT_OF_RESOURCES),
     (SpoolError, Answer.OUT_OF_RESOURCES),
     (MemoryError, Answer.OUT_OF_RESOURCES),
-    (JournalError, Answer.PROCESSING_FAILURE),
+    (Stopping, Answer.OUT_OF_RESOURCES),
+    (JournalError, Answer.OUT_OF_RESOURCES),
 )
 """Failures of the node itself; the first row that fits counts, no row is 0x0110."""
 
@@ -160,7 +160,6 @@ def judge_error(error: BaseException) -> Verdict:
     if isinstance(error, PeerRejected):
         permanent = error.result == REJECTED_PERMANENT
         return Verdict.DESTINATION_REFUSES if permanent else Verdict.TEMPORARY
-    # The transport wraps what the socket raises: the certificate's error is then the cause.
-    if any(isinstance(each, SSLCertVerificationError) for each in (error, error.__cause__)):
+    if isinstance(error, Distrusted):
         return Verdict.DESTINATION_REFUSES
     return Verdict.TEMPORARY

@@ -33,17 +33,28 @@ if TYPE_CHECKING:
 
     from scp.limits import Limits
     from scp.negotiation import Agreement, Titles
+    from scp.places import Place
+    from scp.routes import Certificate
     from scp.service import Events, OpenStore
+    from scp.tls import Acceptor
     from scp.wire import Signal
 
 
 @dataclass(frozen=True, slots=True)
 class AssociationRequest:
-    """Who asks for an association; AE titles without padding, the address without a port."""
+    """Who asks for an association.
+
+    Attributes:
+        calling_ae: what the peer calls itself, without padding.
+        called_ae: whom it asks for, without padding.
+        address: its IP address, without a port.
+        certificate: what it has proved to be; None for nothing.
+    """
 
     calling_ae: str
     called_ae: str
     address: str
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +86,14 @@ class Node:
     """What every association of a listener shares.
 
     Attributes:
-        accept: decides about an association by its titles and address.
+        accept: decides about an association by its titles, address and certificate.
         open_store: makes the handler of a C-STORE message.
         sop_classes: storage classes that are accepted.
         limits: what a peer may take.
         events: hears what happens.
         drain: set when no further message shall be begun.
         stop: set when messages under way shall be given up.
+        tls: what the node proves itself with; None where it speaks in the clear.
     """
 
     accept: Callable[[AssociationRequest], Accepted | Rejected]
@@ -91,6 +103,7 @@ class Node:
     events: Events
     drain: Signal
     stop: Signal
+    tls: Acceptor | None = None
 
 
 class _Answered(Exception):
@@ -100,27 +113,27 @@ class _Answered(Exception):
 class Association:
     """One accepted connection; `run` is the body of its thread."""
 
-    def __init__(self, sock: socket.socket, address: str, node: Node, *, full: bool) -> None:
+    def __init__(self, sock: socket.socket, place: Place, node: Node) -> None:
         """Take over a connected socket.
 
         Args:
             sock: closed when `run` returns.
-            address: the peer's, without a port.
+            place: what it was given.
             node: what all associations share.
-            full: whether the node is at its limit, so that the request is only rejected.
         """
         self._begun = monotonic()
-        self._address = address
+        self._place = place
         self._node = node
         self._limits = node.limits
-        self._full = full
+        self._certificate: Certificate | None = None
+        self._can_speak = node.tls is None
         self._wire = wire.Wire(
             sock, node.limits.longest_pdu_bytes, stop=node.stop, drain=node.drain
         )
         self._messages: Messages | None = None
         self._floor = RateFloor(node.limits.rate_bytes_per_s, node.limits.rate_window_s)
         self._peer_pdu_bytes = 0
-        self._titles: dict[str, str | float] = {"address": address}
+        self._titles: dict[str, str | float] = {"address": place.address}
 
     def cut(self) -> None:
         """End the conversation from another thread."""
@@ -128,8 +141,8 @@ class Association:
 
     def run(self) -> None:
         """Serve the peer until the association ends, however it ends."""
-        # The place of a TLS handshake: in this thread, before `request_s` has passed.
         try:
+            self._begin()
             self._converse()
         except _Answered:
             self._wire.finish(self._limits.linger_s)
@@ -141,7 +154,30 @@ class Association:
             report_failure(self._node.events, "association failed", error)
             self._abort(ProtocolError("a defect of the node", source=AbortSource.SERVICE_USER))
         finally:
+            # They know each other, and would keep the wire's buffer until cycles are collected.
+            self._messages = None
             self._wire.close()
+
+    def _begin(self) -> None:
+        """Wait for its turn, then shake hands if the node speaks TLS here."""
+        if self._place.pause_s:
+            self._wire.rest(self._place.pause_s)
+            self._begun = monotonic()
+        if self._node.tls is not None:
+            self._secure(self._node.tls)
+
+    def _secure(self, tls: Acceptor) -> None:
+        channel = tls.channel()
+        try:
+            self._wire.secure(channel, self._begun + self._limits.tls_s)
+        except ConnectionLost as error:
+            self._report_end("association lost", cause=str(error))
+            raise _Answered from None
+        self._can_speak = True
+        self._titles["tls"] = channel.version
+        self._certificate = channel.certificate
+        if self._certificate:
+            self._titles["certificate"] = self._certificate.fingerprint
 
     def _converse(self) -> None:
         request = self._receive_request()
@@ -178,13 +214,15 @@ class Association:
     def _decide(self, titles: Titles, *, supports_version: bool) -> Accepted | Rejected:
         if not supports_version:
             return BAD_VERSION
-        if self._full:
+        if self._place.full:
             return LIMIT_EXCEEDED
         if not titles.calling_valid:
             return BAD_CALLING_AE
         if not titles.called_valid:
             return BAD_CALLED_AE
-        request = AssociationRequest(titles.calling_ae, titles.called_ae, self._address)
+        request = AssociationRequest(
+            titles.calling_ae, titles.called_ae, self._place.address, self._certificate
+        )
         try:
             return self._node.accept(request)
         except Exception as error:  # noqa: BLE001 - fails closed: without a decision, no entry
@@ -202,7 +240,7 @@ class Association:
         self._peer_pdu_bytes = dimse.pdu_bytes_to_send(agreement.pdu_bytes, limits.pdu_bytes)
         self._messages = messages = Messages(
             agreement.contexts,
-            Peer(titles.calling_ae, titles.called_ae, self._address),
+            Peer(titles.calling_ae, titles.called_ae, self._place.address),
             route,
             self._node.open_store,
             self._reply,
@@ -274,7 +312,7 @@ class Association:
         self._report_end(
             "association aborted", cause=str(error), source=int(source), reason=int(reason)
         )
-        if self._messages is None and isinstance(error, Timeout):
+        if not self._can_speak or (self._messages is None and isinstance(error, Timeout)):
             return
         with contextlib.suppress(TransportError):
             by = monotonic() + self._limits.linger_s

@@ -1,8 +1,8 @@
-"""One TCP connection as PDUs with deadlines.
+"""One TCP connection as PDUs with deadlines, in the clear or over TLS.
 
 Promises: no call outlasts its deadline, no length is believed before it is compared with
-its limit, no more than one buffer is held, nothing polls. Works for every file descriptor
-number, because it waits with poll(2).
+its limit, no more than one buffer is held (over TLS, one more of what TCP has brought),
+nothing polls. Works for every file descriptor number, because it waits with poll(2).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import socket
 import threading
 from struct import Struct
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from scp.errors import AbortReason, ConnectionLost, ProtocolError, Stopping, Timeout
 
@@ -36,6 +36,8 @@ READ_AHEAD_BYTES: Final = 16 * 1024
 
 _HEADER: Final = Struct(">BxI")
 _DISCARD_BYTES: Final = 64 * 1024
+_TLS_BYTES: Final = 128 * 1024
+"""Taken from TCP, and given to it, at once over TLS: eight records of the longest kind."""
 _LONGEST_POLL_MS: Final = 2**31 - 1
 
 
@@ -74,6 +76,28 @@ class Signal:
                 os.close(ear)
 
 
+class Channel(Protocol):
+    """TLS between what is read and written here and what TCP carries (`scp.tls`)."""
+
+    def handshake(self) -> bool:
+        """Go on with the handshake; whether it is over."""
+
+    def feed(self, received: memoryview) -> None:
+        """Take what TCP has brought."""
+
+    def outgoing(self) -> bytes:
+        """Give what TCP is to carry."""
+
+    def read_into(self, target: memoryview) -> int | None:
+        """Read; 0 when the peer has closed, None when more must be fed first."""
+
+    def write(self, data: memoryview) -> None:
+        """Write all of it."""
+
+    def close(self) -> None:
+        """Say that nothing more is written."""
+
+
 class Wire:
     """A connected socket that speaks PDUs. One thread uses it; any may `cut` it.
 
@@ -81,8 +105,8 @@ class Wire:
         caps: longest body in bytes of every PDU type that may come now. The owner sets
             it as the association goes through its states.
         waited_s: time spent waiting for the peer since the connection was made.
-        received_bytes: bytes read since then.
-        sent_bytes: bytes written since then.
+        received_bytes: bytes read since then, without what TLS adds.
+        sent_bytes: bytes handed to TCP since then.
     """
 
     def __init__(
@@ -94,9 +118,6 @@ class Wire:
         drain: Signal | None = None,
     ) -> None:
         """Take over a connected socket.
-
-        A wire over TLS is made the same way: wrap the socket and shake hands in the
-        connection's own thread, under its deadline, before handing it over.
 
         Args:
             sock: it is closed by this object.
@@ -118,17 +139,52 @@ class Wire:
         self._start = 0
         self._end = 0
         self._drained = True
+        self._channel: Channel | None = None
+        self._received = memoryview(b"")
+        self._interrupted = self._poller(0, stop, drain)
         self._readable = self._poller(select.POLLIN, stop)
         self._writable = self._poller(select.POLLOUT, stop)
         self._readable_or_drain = self._poller(select.POLLIN, stop, drain)
 
     def _poller(self, events: int, *signals: Signal | None) -> select.poll:
         poller = select.poll()
-        poller.register(self._fd, events)
+        if events:
+            poller.register(self._fd, events)
         for signal in signals:
             if signal is not None:
                 poller.register(signal.fileno(), select.POLLIN)
         return poller
+
+    def rest(self, seconds: float) -> None:
+        """Leave the peer waiting for a while.
+
+        Raises:
+            Stopping: a signal came first.
+        """
+        if self._interrupted.poll(math.ceil(seconds * 1000)):
+            raise Stopping("the node is stopping")
+
+    def secure(self, channel: Channel, by: float) -> None:
+        """Shake hands; everything from here on goes over TLS.
+
+        To be called in the connection's own thread: the peer may take its time until `by`,
+        and the `drain` signal ends it.
+
+        Raises:
+            ConnectionLost: the two sides do not agree; the peer has been told why.
+            Timeout, Stopping: it was not over by then.
+        """
+        self._received = memoryview(bytearray(_TLS_BYTES))
+        try:
+            while not channel.handshake():
+                self._put(channel.outgoing(), by)
+                self._feed(channel, by, self._readable_or_drain)
+        except ConnectionLost:
+            with contextlib.suppress(ConnectionLost, Timeout, Stopping):
+                self._put(channel.outgoing(), by)
+            raise
+        self._put(channel.outgoing(), by)
+        self._channel = channel
 
     def receive(
         self,
@@ -184,9 +240,33 @@ class Wire:
             self._view[:held] = self._view[self._start : self._end]
             self._start, self._end = 0, held
         room = min(self._capacity - self._end, wanted - held + READ_AHEAD_BYTES)
-        count = self._recv(self._view[self._end : self._end + room], deadline, waiting)
+        target = self._view[self._end : self._end + room]
+        if self._channel is None:
+            count = self._recv(target, deadline, waiting)
+        else:
+            count = self._decrypt(self._channel, target, deadline, waiting)
         self._end += count
         self.received_bytes += count
+
+    def _decrypt(
+        self, channel: Channel, target: memoryview, deadline: float, waiting: select.poll
+    ) -> int:
+        while True:
+            count = channel.read_into(target)
+            # A peer may change its keys at any time and wants an answer to that.
+            self._put(channel.outgoing(), deadline)
+            if count:
+                return count
+            if count is not None:
+                raise ConnectionLost("the peer closed the connection")
+            self._feed(channel, deadline, waiting)
+
+    def _feed(self, channel: Channel, deadline: float, waiting: select.poll) -> None:
+        # Records that hold nothing must not gain time by never making anybody wait.
+        if monotonic() >= deadline:
+            raise Timeout("a deadline passed")
+        count = self._recv(self._received, deadline, waiting)
+        channel.feed(self._received[:count])
 
     def _recv(self, target: memoryview, deadline: float, waiting: select.poll) -> int:
         while True:
@@ -227,6 +307,16 @@ class Wire:
             Timeout, ConnectionLost, Stopping: not all of it could be handed to TCP.
         """
         left = memoryview(data)
+        if self._channel is None:
+            self._put(left, deadline)
+            return
+        while left:
+            self._channel.write(left[:_TLS_BYTES])
+            self._put(self._channel.outgoing(), deadline)
+            left = left[_TLS_BYTES:]
+
+    def _put(self, data: bytes | memoryview, deadline: float) -> None:
+        left = memoryview(data)
         while left:
             try:
                 sent = self._sock.send(left)
@@ -245,8 +335,11 @@ class Wire:
         reset makes its TCP forget what we said last.
         """
         with contextlib.suppress(OSError, ConnectionLost, Timeout, Stopping):
-            self._sock.shutdown(socket.SHUT_WR)
             deadline = monotonic() + linger_s
+            if self._channel is not None:
+                self._channel.close()
+                self._put(self._channel.outgoing(), deadline)
+            self._sock.shutdown(socket.SHUT_WR)
             rest = self._view[:_DISCARD_BYTES]
             self._drained = True
             while True:

@@ -37,6 +37,7 @@ PEERS = {
     "echoscu": "dcmtk",
     "openssl": "openssl",
     "Orthanc": "orthanc",
+    "strace": "strace",
     "storescp": "dcmtk",
     "storescu": "dcmtk",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from docs import generate, promises
+from docs import conformance, generate, promises
 
 
 def test_the_page_of_the_ready_made_profiles_is_up_to_date():
@@ -15,6 +15,11 @@ def test_the_page_has_a_row_for_each_attribute_of_the_table():
     rows = [line for line in generate.profiles_page().splitlines() if line.startswith("| (")]
 
     assert len(rows) == 653
+
+
+def test_the_conformance_statement_is_up_to_date():
+    """What is negotiated and answered is what it says."""
+    assert (generate.DOCS / "conformance.md").read_text("utf-8") == conformance.page()
 
 
 def test_the_table_of_promises_is_up_to_date():

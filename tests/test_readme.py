@@ -54,11 +54,20 @@ def test_a_make_target_of_the_readme_exists(command):
 
 def test_the_ten_lines_of_rules_load_and_are_ten():
     """They are the first thing that anybody copies."""
-    (rules,) = blocks("yaml")
+    rules = blocks("yaml")[0]
     config = parse_config(rules, "README.md", Path())
 
     assert len(rules.strip().splitlines()) <= 11
     assert config.routes[0].forward == ("research-pacs",)
+
+
+def test_the_lines_about_tls_load():
+    """The parts of a file that a site adds."""
+    config = parse_config("version: 1\n" + blocks("yaml")[1], "README.md", Path())
+
+    assert config.node.tls_listen == ("0.0.0.0", 2762)  # noqa: S104 - as written there
+    assert config.routes[0].certificates == ("ct1.example",)
+    assert config.destinations["pacs"].tls
 
 
 def test_every_status_of_a_c_store_stands_in_the_table():

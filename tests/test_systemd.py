@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from scp.cli.serve import _LAST_S
+from scp.config_shapes import NodeShape
 from scp.key import load_key
+from scp.watchdog import DISK_S
 
 UNITS = Path(__file__).parents[1] / "systemd"
 HIGHEST_EXPOSURE = 1.5
@@ -121,6 +124,9 @@ def test_the_service_starts_the_installed_command() -> None:
     ("name", "value"),
     [
         ("Type", "notify"),
+        ("NotifyAccess", "main"),
+        ("KillMode", "mixed"),
+        ("Restart", "on-failure"),
         ("StateDirectory", "anonode"),
         ("StateDirectoryMode", "0700"),
         ("LoadCredential", "key:/etc/anonode/key"),
@@ -133,6 +139,28 @@ def test_the_service_starts_the_installed_command() -> None:
 def test_nothing_identifiable_is_at_rest_outside_the_spool(name: str, value: str) -> None:
     """The promises of the node that only systemd can keep."""
     assert value_of("anonode.service", name) == value
+
+
+def test_a_reload_is_checked_first() -> None:
+    """A mistake fails `systemctl reload`, with its place; SIGHUP is sent behind a good check."""
+    commands = [value for name, value in directives("anonode.service") if name == "ExecReload"]
+
+    assert commands == [
+        "/opt/anonode/bin/anonode check /etc/anonode/config.yaml",
+        "/bin/kill -HUP $MAINPID",
+    ]
+
+
+def test_a_stop_has_more_time_than_the_node_takes_by_itself() -> None:
+    """Grace, aborts, and the alarm behind them; what is configured longer is asked for."""
+    grace_s = float(NodeShape().drain_s)
+
+    assert float(value_of("anonode.service", "TimeoutStopSec")) > grace_s + _LAST_S
+
+
+def test_the_watchdog_waits_longer_than_a_part_of_the_node_may_be_still() -> None:
+    """So that one slow turn of the keeper does not end the node."""
+    assert float(value_of("anonode.service", "WatchdogSec")) > 1.5 * DISK_S
 
 
 def test_where_memory_ends_a_decoder_goes_before_the_node() -> None:

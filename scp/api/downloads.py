@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter, Response
-from fastapi.responses import StreamingResponse
 
-from scp.api.answers import answer
+from scp.api.answers import Streamed, answer
 from scp.api.details import of_level
 from scp.api.parameters import Flag, is_set
 from scp.api.stored import begun
@@ -36,22 +35,22 @@ def _add_archive(router: APIRouter, services: Services, level: Level) -> None:
     @router.get(f"/{level.path}/{{id_}}/archive", tags=[level.path])
     def archive(id_: str) -> Response:
         """Everything below it in one zip file, as folders of patient, study and series."""
-        resource = of_level(services.catalogue, id_, level)
-        instances = services.catalogue.instances([resource.id])
-        headers = {"Content-Disposition": f'filename="{resource.id}.zip"'}
+        of = of_level(services.catalogue, id_, level)
+        instances = services.catalogue.instances([of.id])
+        headers = {"Content-Disposition": f'filename="{of.id}.zip"'}
         pieces = begun(packed(services.spool, instances))
-        return StreamingResponse(pieces, media_type=_ZIP, headers=headers)
+        return Streamed(pieces, _ZIP, headers)
 
 
 def _add_shared_tags(router: APIRouter, services: Services, level: Level) -> None:
     @router.get(f"/{level.path}/{{id_}}/shared-tags", tags=[level.path])
     def shared_tags(id_: str, *, simplify: Flag = None, short: Flag = None) -> Response:
         """The attributes that have the same value in all instances below it."""
-        resource = of_level(services.catalogue, id_, level)
-        instances = services.catalogue.instances([resource.id])
+        of = of_level(services.catalogue, id_, level)
+        instances = services.catalogue.instances([of.id])
         shared = tag_entries(services, instances[0].id) if instances else []
         for instance in instances[1:]:
-            others = tag_entries(services, instance.id)
-            shared = [entry for entry in shared if entry in others]
+            others = {entry.tag: entry for entry in tag_entries(services, instance.id)}
+            shared = [entry for entry in shared if others.get(entry.tag) == entry]
         form = forms.simple if is_set(simplify) else forms.short if is_set(short) else forms.full
         return answer(form(shared))

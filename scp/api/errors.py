@@ -211,7 +211,9 @@ def _of_instance(error: InstanceRefused | DeidentificationError) -> Fault:
 
 def _of_known(request: Request, error: Exception) -> Response:
     fault = fault_of(error)
-    if not isinstance(error, Fault) and fault.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    # What a full disk turns away has one line for all of it: see `room`.
+    known = isinstance(error, Fault | OutOfSpace)
+    if not known and fault.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logs.log().error("a request could not be granted", **logs.of_error(error))
     return described(fault, request.method, request.url.path)
 

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 
-from scp.api.answers import answer, plain
+from scp.api.answers import Streamed, answer, plain
 from scp.api.bodies import pieces
 from scp.api.errors import Missing
 from scp.api.previews import preview_of
@@ -112,7 +111,7 @@ def _file(services: Services, instance: StoredInstance) -> Response:
         "Content-Disposition": f'filename="{instance.id}.dcm"',
         "Content-Length": str(instance.size_bytes),
     }
-    return StreamingResponse(data, media_type=DICOM, headers=headers)
+    return Streamed(data, DICOM, headers)
 
 
 def attachment_uuid(instance: StoredInstance) -> str:

@@ -158,7 +158,7 @@ def _associating(destination: Destination) -> Associate:
         destination.calling_ae_title,
         destination.ae_title,
         contexts,
-        Timeouts(response_s=destination.response_s),
+        Timeouts.answering_in(destination.response_s),
         tls=requestor(destination),
     )
 

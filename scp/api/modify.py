@@ -10,9 +10,9 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 
 from rules import requests
+from scp.api.answers import Streamed
 from scp.api.bodies import JsonBody  # noqa: TC001 - FastAPI reads annotations
 from scp.api.documents import ANONYMIZE, BULK, JOB, MERGE, MODIFY, SPLIT, body_of
 from scp.api.errors import Code, Fault, unknown_resource
@@ -24,6 +24,7 @@ from scp.archive.modification_job import ModificationJob
 
 if TYPE_CHECKING:
     from scp.api.services import Services
+from scp.api.stored import begun
 
 _DICOM: Final = "application/dicom"
 _VERBS: Final = (("anonymize", ANONYMIZE), ("modify", MODIFY))
@@ -74,8 +75,8 @@ def _add_of_instance(
         order = changing.order(str(uuid.uuid4()), asked)
         if not order.instances:
             raise unknown_resource()
-        pieces = services.modifier.rewrite(order.instances[0], order.treatment)
-        return StreamingResponse(pieces, media_type=_DICOM)
+        pieces = begun(services.modifier.rewrite(order.instances[0], order.treatment))
+        return Streamed(pieces, _DICOM)
 
 
 def _add_of_resource(

@@ -21,7 +21,9 @@ from scp.api.services import Services
 from scp.archive.catalogue import Catalogue
 from scp.archive.jobs import Jobs
 from scp.archive.modifier import Modifier
-from scp.errors import KeyFileError, ScpError
+from scp.archive.rewriter_talk import Setup
+from scp.archive.rewriters import IDLE_S, SHARE_BYTES, Rewriters
+from scp.errors import KeyFileError
 from scp.settings import SYSTEMD
 
 if TYPE_CHECKING:
@@ -80,7 +82,14 @@ class Rest:
             limits=parts.limits,
             budget=parts.budget,
         )
-        self._jobs = Jobs(self._catalogue, self._modifier, parts.journal, parts.pseudonyms)
+        self._rewriters = Rewriters(_setup(parts), parts.budget)
+        self._jobs = Jobs(
+            self._catalogue,
+            self._modifier,
+            parts.journal,
+            parts.pseudonyms,
+            rewriters=self._rewriters,
+        )
         self._server = ApiServer(
             (config.host, config.port), connections=config.connections, tls=_tls(config)
         )
@@ -107,9 +116,10 @@ class Rest:
 
     def keep(self) -> None:
         """Note what has become stable; to be called every second or so."""
+        self._rewriters.keep()
         try:
             self._catalogue.settle()
-        except ScpError as error:
+        except Exception as error:  # noqa: BLE001 - the thread that calls this keeps the node up
             self._log.warning("the catalogue was not settled", **logs.of_error(error))
 
     def reload_certificate(self) -> None:
@@ -137,6 +147,7 @@ class Rest:
         by = time.monotonic() + grace_s + _CUT_S
         self._server.begin_stop(grace_s)
         idle = self._jobs.stop(grace_s + _CUT_S)
+        self._rewriters.close()
         return self._server.join(max(0.0, by - time.monotonic())) and idle
 
     def _made_services(self, dicom_port: int) -> Services:
@@ -162,6 +173,18 @@ class Rest:
             body_limit_bytes=self._config.body_limit_bytes,
             upload_limit_bytes=self._config.upload_limit_bytes,
         )
+
+
+def _setup(parts: Parts) -> Setup:
+    """What the processes that rewrite must know."""
+    return Setup(
+        data=parts.config.node.data,
+        key=parts.pseudonyms.key,
+        marks=parts.spool.room.marks,
+        limits=parts.limits,
+        budget_bytes=SHARE_BYTES,
+        idle_s=IDLE_S,
+    )
 
 
 def _tls(config: RestConfig) -> tuple[Path, Path] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from scp.api.errors import Code, Fault, Missing
@@ -10,7 +9,7 @@ from scp.archive.identifiers import Level
 from scp.archive.tag_names import tag_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from scp.api.services import Services
     from scp.archive.resources import StoredInstance
@@ -42,9 +41,14 @@ def named_tag(name: str) -> int:
         raise Fault(Code.UNKNOWN_TAG, str(error)) from None
 
 
-def begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def begun(pieces: Iterator[bytes]) -> Generator[bytes]:
     """The same pieces, the first of them read already.
 
     What cannot be read at all is then told by a status, before an answer begins.
     """
-    return chain([next(pieces, b"")], pieces)
+    return _going_on(next(pieces, b""), pieces)
+
+
+def _going_on(first: bytes, pieces: Iterator[bytes]) -> Generator[bytes]:
+    yield first
+    yield from pieces

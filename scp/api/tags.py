@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import StreamingResponse
 
-from scp.api.answers import answer
+from scp.api.answers import Streamed, answer
 from scp.api.errors import Missing
 from scp.api.parameters import Flag, is_set
 from scp.api.stored import begun, named_tag, stored_instance
@@ -91,4 +90,4 @@ def _content(services: Services, id_: str, path: str) -> Response:
         raise Missing from None
     if isinstance(found, list):
         return answer(found)
-    return StreamingResponse(begun(found), media_type=_BYTES)
+    return Streamed(begun(found), _BYTES)

@@ -37,6 +37,8 @@ _META_GROUP: Final = b"\x02\x00"
 _META_LIMIT_BYTES: Final = 1 << 20
 _TRANSFER_SYNTAX: Final = 0x00020010
 _CONFLICT_STATUS: Final = 409
+_HELD_BYTES: Final = 16 << 20
+_HELD_RATIO: Final = 100
 _TOO_LARGE_STATUS: Final = 413
 
 
@@ -114,6 +116,7 @@ class Upload:
         self._open_store = open_store
         self._limit_bytes = limit_bytes
         self._landed: list[Landed] = []
+        self._came_bytes = 0
         self._sink: _Sink = _Sniffer(self._chosen)
         self.is_archive = False
 
@@ -123,6 +126,7 @@ class Upload:
         Raises:
             Fault: it is an archive that cannot be read, or beyond its limits.
         """
+        self._came_bytes += len(data)
         try:
             self._sink.feed(data)
         except BadArchive as error:
@@ -156,7 +160,13 @@ class Upload:
         return self._file(passing=False)
 
     def _file(self, *, passing: bool) -> _File:
-        return _File(self._open_store, self._limit_bytes, self._landed, passing=passing)
+        return _File(
+            self._open_store, self._limit_bytes, self._most_held, self._landed, passing=passing
+        )
+
+    def _most_held(self) -> int:
+        """What a file may hold in memory: little, however far the little that came unfolds."""
+        return max(_HELD_BYTES, _HELD_RATIO * self._came_bytes)
 
 
 class _Sniffer:
@@ -196,12 +206,14 @@ class _File:
         self,
         open_store: Callable[[StoreRequest], Reception],
         limit_bytes: int,
+        most_held: Callable[[], int],
         landed: list[Landed],
         *,
         passing: bool,
     ) -> None:
         self._open_store = open_store
         self._left = limit_bytes
+        self._most_held = most_held
         self._landed = landed
         self._passing = passing
         self._start = bytearray()
@@ -213,10 +225,11 @@ class _File:
         if self._fault is not None:
             return
         if self._left < 0:
-            said = "The file is larger than this node accepts"
-            self._give_up(Fault(Code.BAD_FILE, said, http_status=_TOO_LARGE_STATUS))
+            self._give_up(_too_large())
         elif self._reception is not None:
             self._reception.feed(memoryview(data))
+            if self._reception.held_bytes > self._most_held():
+                self._give_up(_too_large())
         else:
             self._start += data
             self._begin()
@@ -272,6 +285,11 @@ def _refusal(failure: Exception | None) -> Fault:
     if isinstance(failure, InstanceRefused | DeidentificationError):
         return Fault(Code.BAD_FILE, _sentence(failure))
     return fault_of(failure) if failure is not None else Fault(Code.INTERNAL)
+
+
+def _too_large() -> Fault:
+    said = "The file is larger than this node accepts"
+    return Fault(Code.BAD_FILE, said, http_status=_TOO_LARGE_STATUS)
 
 
 _NO_DICOM: Final = "Cannot parse an invalid DICOM file"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from array import array
 from typing import TYPE_CHECKING, Any, Final
 
 from scp.archive import catalogue_schema as sql
@@ -24,7 +25,7 @@ from scp.archive.resources import Change, Resource, Statistics, StoredInstance
 from scp.errors import BadName, UnknownResource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import sqlalchemy as sa
 
@@ -41,6 +42,8 @@ DERIVED: Final = frozenset(
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ALL: Final = -1  # SQLite: no limit
+_AT_ONCE: Final = 500
+"""Rows that are in memory together where there may be any number."""
 
 
 class Catalogue:
@@ -141,6 +144,32 @@ class Catalogue:
                 statement = sql.STORED.where(sql.below(part, Level.INSTANCE - level))
                 found.update(map(_stored, self._journal.rows(statement)))
         return [found[key] for key in sorted(found)]
+
+    def keys(self, ids: Sequence[str]) -> array[int]:
+        """What stands for each of these instances in `places` and `uids`: eight bytes."""
+        self.refresh()
+        found: set[int] = set()
+        for level, keys in self._keys(ids).items():
+            for part in writing.chunks(keys):
+                condition = sql.below(part, Level.INSTANCE - level)
+                rows = self._journal.rows(sql.KEYS.where(condition))
+                found.update(row.id for row in rows)
+        return array("q", sorted(found))
+
+    def places(self, keys: Sequence[int]) -> dict[int, StoredInstance]:
+        """Some instances by key, without their tags; what is gone is left out."""
+        rows = self._journal.rows(sql.PLACES, {"keys": list(keys)})
+        return dict(map(_stored, rows))
+
+    def digests(self, keys: Sequence[int]) -> Iterator[tuple[str, str]]:
+        """Of each instance: its identifier, and the digest of its file."""
+        for part in writing.chunks(keys, _AT_ONCE):
+            yield from map(_two, self._journal.rows(sql.DIGESTS, {"keys": part}))
+
+    def uids(self, keys: Sequence[int]) -> Iterator[tuple[str, str, str, str]]:
+        """Of each instance: the identifier of its study, and the UIDs of study, series, itself."""
+        for part in writing.chunks(keys, _AT_ONCE):
+            yield from map(_four, self._journal.rows(sql.UIDS, {"keys": part}))
 
     def lookup(self, value: str) -> list[tuple[Level, str]]:
         """Resources whose PatientID, UID or AccessionNumber is this, whatever its case."""
@@ -279,7 +308,7 @@ class Catalogue:
 
     def commit(
         self,
-        produced: Sequence[Produced],
+        produced: Iterable[Produced],
         removed: Sequence[str] = (),
         *,
         also: Callable[[sa.Connection], object] | None = None,
@@ -291,7 +320,7 @@ class Catalogue:
 
         Args:
             produced: Synced drafts; whoever made them keeps the files afterwards, but for those
-                of `known`, which he discards.
+                of `known`, which he discards. It is gone through once per attempt.
             removed: Identifiers of instances that go; those that are gone already do no harm.
             also: Runs in the same transaction, with its connection: the job's own outcome. It
                 changes nothing but the database, since it may run again: see `Journal.write`.
@@ -413,8 +442,18 @@ def _of_instance(row: sa.Row[Any], origin: sa.Row[Any]) -> dict[str, str]:
 def _stored(row: sa.Row[Any]) -> tuple[int, StoredInstance]:
     values = dict(row._mapping)  # noqa: SLF001 - the public name of it in SQLAlchemy
     key = values.pop("resource")
-    values["tags"] = json.loads(values["tags"])
+    values["tags"] = json.loads(values.get("tags", "{}"))
     return key, StoredInstance(**values)
+
+
+def _two(row: sa.Row[Any]) -> tuple[str, str]:
+    id_, digest = map(str, row)
+    return id_, digest
+
+
+def _four(row: sa.Row[Any]) -> tuple[str, str, str, str]:
+    study, study_uid, series_uid, uid = map(str, row)
+    return study, study_uid, series_uid, uid
 
 
 def _of_row(row: sa.Row[Any]) -> Change:

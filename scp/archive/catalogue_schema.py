@@ -231,7 +231,7 @@ CHAINS_BY_ID = CHAINS.where(resources.c.level == Level.INSTANCE).where(
 )
 CHAINS_BY_ROW = CHAINS.where(resources.c.row.in_(sa.bindparam("rows", expanding=True)))
 _with_row = _chain.join(instances, instances.c.id == resources.c.row)
-STORED = sa.select(
+_place_columns = (
     resources.c.id.label("resource"),
     resources.c.public_id.label("id"),
     _patients.c.public_id.label("patient"),
@@ -248,8 +248,29 @@ STORED = sa.select(
     instances.c.size_bytes,
     instances.c.digest,
     instances.c.dataset_offset,
-    instances.c.tags,
-).select_from(_with_row)
+)
+KEYS = sa.select(resources.c.id)
+STORED = sa.select(*_place_columns, instances.c.tags).select_from(_with_row)
+PLACES = (
+    sa.select(*_place_columns)
+    .select_from(_with_row)
+    .where(resources.c.id.in_(sa.bindparam("keys", expanding=True)))
+)
+DIGESTS = (
+    sa.select(resources.c.public_id, instances.c.digest)
+    .select_from(resources.join(instances, instances.c.id == resources.c.row))
+    .where(resources.c.id.in_(sa.bindparam("keys", expanding=True)))
+)
+UIDS = (
+    sa.select(
+        _studies.c.public_id,
+        instances.c.study_instance_uid,
+        instances.c.series_instance_uid,
+        instances.c.sop_instance_uid,
+    )
+    .select_from(_with_row)
+    .where(resources.c.id.in_(sa.bindparam("keys", expanding=True)))
+)
 STATISTICS = sa.select(
     sa.func.count(_patients.c.id.distinct()),
     sa.func.count(_studies.c.id.distinct()),

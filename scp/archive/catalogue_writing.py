@@ -8,8 +8,10 @@
 from __future__ import annotations
 
 import json
+from collections import ChainMap
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scp.archive import catalogue_schema as sql
 from scp.archive.catalogue_tables import resources
@@ -20,7 +22,7 @@ from scp.errors import Conflict
 from scp.journal import Verdict, add_instance
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 
     import sqlalchemy as sa
 
@@ -28,14 +30,17 @@ if TYPE_CHECKING:
     from scp.journal import Writer
 
 _CONFLICT: Final = "other bytes are stored under a SOP Instance UID of the result"
+T = TypeVar("T")
+_AT_ONCE: Final = 200
+"""Results that are in memory together: each is some kilobytes."""
 _ABOVE: Final = (Level.PATIENT, Level.STUDY, Level.SERIES)
 
 
-def chunks(values: Collection[Any]) -> Iterator[list[Any]]:
+def chunks(values: Iterable[T], size: int = sql.CHUNK) -> Iterator[list[T]]:
     """The values in lists that fit into a statement."""
-    rest = list(values)
-    for start in range(0, len(rest), sql.CHUNK):
-        yield rest[start : start + sql.CHUNK]
+    rest = iter(values)
+    while part := list(islice(rest, size)):
+        yield part
 
 
 # ---------------------------------------------------------------------------- taking in
@@ -267,57 +272,84 @@ def _prune(writer: Writer, targets: Sequence[sa.Row[Any]], now: float) -> list[s
 
 
 def commit(
-    writer: Writer, produced: Sequence[Produced], removed: Sequence[str], now: float
+    writer: Writer, produced: Iterable[Produced], removed: Sequence[str], now: float
 ) -> Committed:
     """Remove some instances, add others, and write what links them.
+
+    However many are produced, only some of them are in memory together.
 
     Raises:
         Conflict: other bytes are stored under one of the UIDs.
     """
     take_in_all(writer, now)
-    sources = _Sources.read(writer, [one.source for one in produced if one.source])
+    going = _Sources.read(writer, removed)
     targets = [
         row
         for part in chunks(removed)
         for row in writer.core.execute(sql.TARGETS_BY_ID, {"ids": part})
     ]
-    replaced = list(remove(writer, targets, now))
-    rows, known = [], []
-    for one in produced:
-        added = add_instance(writer, one.new, now)
+    adding = _Adding(writer, now, going, replaced=list(remove(writer, targets, now)))
+    for part in chunks(produced, _AT_ONCE):
+        adding.add(part)
+    adding.restate()
+    _prune(writer, targets, now)
+    return Committed(tuple(adding.added), tuple(adding.known), tuple(adding.replaced))
+
+
+@dataclass(slots=True)
+class _Adding:
+    """What was produced on its way into the journal and the tree.
+
+    Attributes:
+        going: Sources that are removed already.
+        above: By the UIDs down to a level: what its resource is to show.
+    """
+
+    writer: Writer
+    now: float
+    going: _Sources
+    replaced: list[str]
+    added: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    above: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
+
+    def add(self, produced: Sequence[Produced]) -> None:
+        """Add some, and write what links them."""
+        sources = self.going.and_of(self.writer, produced)
+        rows = [self._add_one(one) for one in produced]
+        take_in_all(self.writer, self.now)
+        _link(self.writer, produced, rows, sources)
+
+    def _add_one(self, one: Produced) -> int:
+        added = add_instance(self.writer, one.new, self.now)
         if added.verdict is Verdict.CONFLICT:
             raise Conflict(_CONFLICT)
-        rows.append(added.instance_id)
-        if added.replaced:
-            replaced.append(added.replaced)
-        if not added.kept:
-            known.append(_identifier(one))
-    take_in_all(writer, now)
-    _restate(writer, produced)
-    _link(writer, produced, rows, sources)
-    _prune(writer, targets, now)
-    return Committed(tuple(map(_identifier, produced)), tuple(known), tuple(replaced))
-
-
-def _restate(writer: Writer, produced: Sequence[Produced]) -> None:
-    """What lies above the results shows what they say: a study may have been given a new name."""
-    tags: dict[tuple[Level, str], dict[str, str]] = {}
-    for one in produced:
         uids = _uids_of(one)
+        id_ = identifier(*uids)
+        self.added.append(id_)
+        if added.replaced:
+            self.replaced.append(added.replaced)
+        if not added.kept:
+            self.known.append(id_)
         for level in _ABOVE:
-            own = of_level(one.new.tags, level, uids[level])
-            tags.setdefault((level, identifier(*uids[: level + 1])), own)
-    values = [
-        {
-            "of_level": int(level),
-            "resource": id_,
-            "shown": json.dumps(own, ensure_ascii=False, separators=(",", ":")),
-            "accession": own.get("AccessionNumber", "").strip(" \0"),
-        }
-        for (level, id_), own in tags.items()
-    ]
-    if values:
-        writer.core.execute(sql.RESTATE, values)
+            if uids[: level + 1] not in self.above:
+                own = of_level(one.new.tags, level, uids[level])
+                self.above[uids[: level + 1]] = dict(own)
+        return added.instance_id
+
+    def restate(self) -> None:
+        """What lies above shows what the results say: a study may have been given a new name."""
+        values = [
+            {
+                "of_level": len(uids) - 1,
+                "resource": identifier(*uids),
+                "shown": json.dumps(own, ensure_ascii=False, separators=(",", ":")),
+                "accession": own.get("AccessionNumber", "").strip(" \0"),
+            }
+            for uids, own in self.above.items()
+        ]
+        if values:
+            self.writer.core.execute(sql.RESTATE, values)
 
 
 def _uids_of(produced: Produced) -> tuple[str, str, str, str]:
@@ -330,34 +362,45 @@ def _uids_of(produced: Produced) -> tuple[str, str, str, str]:
     )
 
 
-def _identifier(produced: Produced) -> str:
-    return identifier(*_uids_of(produced))
-
-
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """What the results were made from, read before it goes.
+    """What results were made from.
 
     Attributes:
         lines: Key and identifier by level, of each source.
         labels: Of each resource.
     """
 
-    lines: Mapping[str, list[tuple[int, str]]]
-    labels: Mapping[int, list[str]]
+    lines: MutableMapping[str, list[tuple[int, str]]]
+    labels: MutableMapping[int, list[str]]
 
     @classmethod
-    def read(cls, writer: Writer, ids: Sequence[str]) -> _Sources:
+    def read(cls, writer: Writer, ids: Iterable[str], *, labels: bool = True) -> _Sources:
+        """Those of some instances, as they are stored now.
+
+        Args:
+            writer: The transaction.
+            ids: Identifiers.
+            labels: Whether labels matter.
+        """
         lines = {
             line[Level.INSTANCE][1]: line
-            for part in chunks(set(ids))
+            for part in chunks(ids)
             for line in map(_line_of, writer.core.execute(sql.CHAINS_BY_ID, {"ids": part}))
         }
-        labels: dict[int, list[str]] = {}
-        for part in chunks({key for line in lines.values() for key, _ in line}):
-            for row in writer.core.execute(sql.LABELS_OF, {"ids": part}):
-                labels.setdefault(row.resource, []).append(row.label)
-        return cls(lines, labels)
+        found: dict[int, list[str]] = {}
+        keys = {key for line in lines.values() for key, _ in line} if labels else ()
+        for keyed in chunks(keys):
+            for row in writer.core.execute(sql.LABELS_OF, {"ids": keyed}):
+                found.setdefault(row.resource, []).append(row.label)
+        return cls(lines, found)
+
+    def and_of(self, writer: Writer, produced: Sequence[Produced]) -> _Sources:
+        """These, and what some results were made from that is still there."""
+        labels = any(one.keeps_labels for one in produced)
+        ids = {one.source for one in produced if one.source} - self.lines.keys()
+        more = _Sources.read(writer, ids, labels=labels)
+        return _Sources(ChainMap(more.lines, self.lines), ChainMap(more.labels, self.labels))
 
 
 def _line_of(row: sa.Row[Any]) -> list[tuple[int, str]]:

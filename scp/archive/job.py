@@ -5,16 +5,16 @@ The words and numbers are Orthanc's: its clients read them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
+from scp.archive.identifiers import Level
 from scp.errors import ScpError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from scp.archive.identifiers import Level
 
 
 class JobKind(StrEnum):
@@ -148,6 +148,22 @@ class JobRequest:
     user_data: object = None
     origin: Mapping[str, str] = field(default_factory=dict)
     patient_name: str = ""
+
+    def to_json(self) -> str:
+        """As the journal keeps it."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What `to_json` was of."""
+        values: dict[str, Any] = json.loads(text)
+        level = values.pop("level")
+        return cls(
+            kind=JobKind(values.pop("kind")),
+            ids=tuple(values.pop("ids")),
+            level=None if level is None else Level(level),
+            **values,
+        )
 
 
 @dataclass(frozen=True, slots=True)

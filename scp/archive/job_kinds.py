@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from scp.archive.catalogue import Catalogue
     from scp.archive.job import JobRequest
     from scp.archive.modifier import Modifier
+    from scp.archive.rewriters import Rewriters
     from scp.archive.rewriting import Order
     from scp.logs import Log
 
@@ -59,6 +60,7 @@ class Kinds:
         *,
         threads: int,
         log: Log,
+        rewriters: Rewriters | None = None,
     ) -> None:
         """Bind it.
 
@@ -68,11 +70,13 @@ class Kinds:
             pseudonyms: The keyed functions.
             threads: Instances of one job that are rewritten at once.
             log: Where events go.
+            rewriters: The processes that help.
         """
         self._catalogue = catalogue
         self._modifier = modifier
         self._threads = threads
         self._log = log
+        self._rewriters = rewriters
         self._committing = Lock()
         stock = Stock(catalogue, pseudonyms)
         self._kinds: Mapping[JobKind, Kind] = {
@@ -82,7 +86,13 @@ class Kinds:
         }
 
     def checked(self, request: JobRequest) -> tuple[JobRequest, dict[str, object]]:
-        """As a kind's `check`, with what every body can say of its job."""
+        """As a kind's `check`, with what every body can say of its job.
+
+        Raises:
+            JobRefused, RequestFault: it cannot be done.
+            OutOfSpace: the disk has no room for what it would make.
+        """
+        self._modifier.spool.room.begin()
         keeps_source = request.kind is JobKind.MODIFICATION
         options = requests.read_job_options(request.body, keep_source_default=keeps_source)
         told = replace(request, priority=options.priority, user_data=options.user_data)
@@ -101,4 +111,5 @@ class Kinds:
             threads=self._threads,
             committing=self._committing,
             log=self._log,
+            rewriters=self._rewriters,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from rules.requests import Touched
 from scp.archive.job import JobRefused, Status
+from scp.archive.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from scp.archive.catalogue import Catalogue
     from scp.archive.identifiers import Level
     from scp.archive.job import JobRequest
-    from scp.archive.resources import Resource, StoredInstance
+    from scp.archive.resources import Resource
 
 DESCRIPTION: Final = {"Description": "REST API"}
 _OF_JOURNAL: Final = frozenset(("Origin", "RemoteIP"))
@@ -42,27 +43,30 @@ class Stock:
             raise unknown(f"{sentence}: {id_}")
         return found
 
-    def instances(self, ids: Sequence[str]) -> list[StoredInstance]:
-        """The instances at or below some resources, each once."""
-        return self.catalogue.instances(ids) if ids else []
+    def instances(self, ids: Sequence[str]) -> Sources:
+        """The instances at or below some resources, each once, in the order they came."""
+        return Sources(self.catalogue, self.catalogue.keys(ids))
 
-    def touched(self, instances: Sequence[StoredInstance]) -> Touched:
+    def touched(self, sources: Sources) -> Touched:
         """The UIDs of instances and of what is above them.
 
         Of studies only those that are touched as a whole: what stays behind in one is rightly
         referred to under its old UID.
         """
-        counts = Counter(one.study for one in instances)
-        uids = {one.study: one.study_instance_uid for one in instances}
-        return Touched(
-            studies=frozenset(
-                uids[study]
-                for study, count in counts.items()
-                if self.catalogue.statistics(study).instances == count
-            ),
-            series=frozenset(one.series_instance_uid for one in instances),
-            instances=frozenset(one.sop_instance_uid for one in instances),
-        )
+        counts: Counter[str] = Counter()
+        studies: dict[str, str] = {}
+        series: set[str] = set()
+        instances: set[str] = set()
+        for study, study_uid, series_uid, uid in self.catalogue.uids(sources.keys):
+            counts[study] += 1
+            studies[study] = study_uid
+            series.add(series_uid)
+            instances.add(uid)
+        whole = (s for s, count in counts.items() if self._size(s) == count)
+        return Touched({studies[study] for study in whole}, series, instances)
+
+    def _size(self, study: str) -> int:
+        return self.catalogue.statistics(study).instances
 
 
 def scope_of(job_id: str) -> str:

@@ -7,12 +7,11 @@ nothing can ask for it any more.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
 from scp.archive.catalogue_tables import jobs
-from scp.archive.identifiers import Level
 from scp.archive.job import Job, JobError, JobKind, JobRequest, JobState
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ class JobStore:
             "kind": job.kind.value,
             "priority": job.priority,
             "created_at": job.created_at,
-            "request": _request_text(request),
+            "request": request.to_json(),
             "user_data": None if job.user_data is None else _text(job.user_data),
         }
         self._journal.write(lambda writer: writer.core.execute(ADD, values), durable=True)
@@ -104,7 +103,7 @@ class JobStore:
             JournalError: It cannot be read.
         """
         rows = self._journal.rows(REQUEST, {"job": job_id})
-        return _request(rows[0].request) if rows and rows[0].request else None
+        return JobRequest.from_json(rows[0].request) if rows and rows[0].request else None
 
     def all(self) -> list[Job]:
         """Every job, in the order they came.
@@ -158,34 +157,6 @@ def _job(row: sa.Row[Any]) -> Job:
         error=JobError(row.error_code, row.error_message, row.error_details),
         user_data=None if row.user_data is None else json.loads(row.user_data),
         seq=row.seq,
-    )
-
-
-def _request_text(request: JobRequest) -> str:
-    return _text(
-        {
-            "kind": request.kind.value,
-            "body": request.body,
-            "ids": request.ids,
-            "is_anonymization": request.is_anonymization,
-            "is_bulk": request.is_bulk,
-            "level": None if request.level is None else int(request.level),
-            "priority": request.priority,
-            "user_data": request.user_data,
-            "origin": dict(request.origin),
-            "patient_name": request.patient_name,
-        }
-    )
-
-
-def _request(text: str) -> JobRequest:
-    values = cast("dict[str, Any]", json.loads(text))
-    level = values.pop("level")
-    return JobRequest(
-        kind=JobKind(values.pop("kind")),
-        ids=tuple(values.pop("ids")),
-        level=None if level is None else Level(level),
-        **values,
     )
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from scp.archive.catalogue import Catalogue
     from scp.archive.job import JobRequest
     from scp.archive.modifier import Modifier
+    from scp.archive.rewriters import Rewriters
     from scp.archive.rewriting import Rewriting
     from scp.journal import Journal
     from scp.logs import Log
@@ -69,7 +70,7 @@ class _Entry:
 class Jobs:
     """The jobs of one node; safe for use by many threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but four are named
         self,
         catalogue: Catalogue,
         modifier: Modifier,
@@ -80,6 +81,7 @@ class Jobs:
         workers: int = 2,
         threads: int = 4,
         history: int = HISTORY,
+        rewriters: Rewriters | None = None,
     ) -> None:
         """Bind what all jobs share.
 
@@ -92,9 +94,17 @@ class Jobs:
             workers: Jobs that run at once.
             threads: Instances of one job that are rewritten at once.
             history: Finished jobs that are remembered.
+            rewriters: The processes that help with large jobs; whoever made them closes them.
         """
         self._log = log if log is not None else logs.log()
-        self._kinds = Kinds(catalogue, modifier, pseudonyms, threads=threads, log=self._log)
+        self._kinds = Kinds(
+            catalogue,
+            modifier,
+            pseudonyms,
+            threads=threads,
+            log=self._log,
+            rewriters=rewriters,
+        )
         self._store = JobStore(journal)
         self._now = journal.now
         self._history = history

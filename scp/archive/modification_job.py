@@ -9,12 +9,12 @@ from rules import requests
 from scp.archive.identifiers import Level, identifier
 from scp.archive.job import JobRefused, Status
 from scp.archive.job_stock import DESCRIPTION, Stock, further_metadata, scope_of
-from scp.archive.modifier import Treatment
 from scp.archive.patients import refuse_inconsistent
+from scp.archive.recipe import Recipe, modification_of
 from scp.archive.rewriting import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rules.requests import Modification
     from scp.archive.job import JobRequest
@@ -39,7 +39,7 @@ class ModificationJob:
     def check(self, request: JobRequest) -> tuple[JobRequest, dict[str, object]]:
         """Refuse what cannot be done; a name for who is to have none; the content."""
         resources = self._resources(request)
-        modification = read(request)
+        modification = modification_of(request)
         self._check_patient(modification, resources)
         self._check_source(request, modification)
         name = ""
@@ -50,31 +50,23 @@ class ModificationJob:
     def order(self, job_id: str, request: JobRequest) -> Order:
         """Every instance of the resources, by the plan of the request."""
         self._resources(request)
-        modification = read(request)
+        modification = modification_of(request)
         options = requests.read_job_options(request.body, keep_source_default=True)
         instances = self.stock.instances(request.ids)
         scope = modification.consistent or scope_of(job_id)
         touched = self.stock.touched(instances)
         renaming = requests.renaming_of(modification, touched, self.stock.pseudonyms, scope)
-        plan = requests.plan_of(
-            modification, scope=scope, renaming=renaming, patient_name=request.patient_name
-        )
-        treatment = Treatment(
-            plan,
-            target=modification.transcode,
-            lossy_quality=modification.lossy_quality,
-            profile="(anonymized)" if request.is_anonymization else "(modified)",
-            remote_ip=request.origin.get("RemoteIP", ""),
-        )
+        recipe = Recipe(request, scope, renaming.names)
         return Order(
             instances,
-            treatment,
+            recipe.treatment(),
             results=lambda news: _results(request, modification, news),
             link="AnonymizedFrom" if request.is_anonymization else "ModifiedFrom",
             permissive=options.permissive,
             keeps_source=options.keep_source,
             keeps_labels=options.keep_labels,
             metadata=further_metadata(request),
+            recipe=recipe,
         )
 
     def _resources(self, request: JobRequest) -> list[Resource]:
@@ -95,20 +87,6 @@ class ModificationJob:
             raise JobRefused(Status.BAD_REQUEST, _IN_PLACE)
 
 
-def read(request: JobRequest) -> Modification:
-    """What the body of a request asks for.
-
-    Raises:
-        RequestFault: it cannot be understood.
-    """
-    of_instance = request.level is Level.INSTANCE and not request.is_bulk
-    unknown = requests.Status.OUT_OF_RANGE if of_instance else requests.Status.BAD_FILE
-    if request.is_anonymization:
-        return requests.read_anonymize(request.body, transcode_status=unknown)
-    level = requests.Level.INSTANCE if request.level is None else requests.Level(request.level)
-    return requests.read_modify(request.body, level, transcode_status=unknown)
-
-
 def _content(
     request: JobRequest, modification: Modification, resources: Sequence[Resource]
 ) -> dict[str, object]:
@@ -125,25 +103,25 @@ def _content(
 
 
 def _results(
-    request: JobRequest, modification: Modification, news: Sequence[NewInstance]
+    request: JobRequest, modification: Modification, news: Iterable[NewInstance]
 ) -> dict[str, object]:
     if request.is_bulk:
         return {"Resources": _every_resource(news)}
-    if not news:
+    first = next(iter(news), None)
+    if first is None:
         return {}
     level = Level(modification.level) if request.level is None else request.level
-    patient = identifier(news[0].patient_id)
-    return {**_named(level, _line(news[0])[level]), "PatientID": patient}
+    patient = identifier(first.patient_id)
+    return {**_named(level, _line(first)[level]), "PatientID": patient}
 
 
-def _every_resource(news: Sequence[NewInstance]) -> list[dict[str, object]]:
+def _every_resource(news: Iterable[NewInstance]) -> list[dict[str, object]]:
     """What the results are, and what lies above them: instances first, patients last."""
-    lines = [_line(new) for new in news]
-    return [
-        _named(level, id_)
-        for level in reversed(Level)
-        for id_ in dict.fromkeys(line[level] for line in lines)
-    ]
+    found: dict[Level, dict[str, None]] = {level: {} for level in reversed(Level)}
+    for new in news:
+        for level, id_ in zip(Level, _line(new), strict=True):
+            found[level][id_] = None
+    return [_named(level, id_) for level, ids in found.items() for id_ in ids]
 
 
 def _line(new: NewInstance) -> list[str]:

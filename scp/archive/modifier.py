@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from rules import DEFAULT_LIMITS, Deidentifier
 from rules.requests import module_elements
 from rules.transfer import EXPLICIT_BIG
 from scp.admission import Admitted
-from scp.ingest import dataset_offset
 from scp.instance import NewInstance, StoredFile
 from scp.limits import Budget
+from scp.part10 import dataset_offset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from rules.held import BlankEncapsulated
     from rules.requests import ModuleElements
     from rules.targets import Transcode
-    from scp.archive.resources import StoredInstance
     from scp.spool import Draft, Spool
 
 _QUALITY: Final = 90
@@ -52,6 +51,60 @@ class Treatment:
     lossy_quality: int = _QUALITY
     profile: str = "(modified)"
     remote_ip: str = ""
+
+
+class Stored(Protocol):
+    """Where the bytes of an instance are, and how they are to be read."""
+
+    @property
+    def file_name(self) -> str:
+        """See `StoredFile`."""
+
+    @property
+    def size_bytes(self) -> int:
+        """See `StoredFile`."""
+
+    @property
+    def digest(self) -> str:
+        """See `StoredFile`."""
+
+    @property
+    def dataset_offset(self) -> int:
+        """Where the dataset starts in the file."""
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        """Of the dataset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an instance has become: written, and not safe yet. `seal` it, or discard the draft.
+
+    Attributes:
+        draft: Its bytes.
+        report: What they are.
+        offset: Where the dataset starts in them.
+        treatment: What was done.
+    """
+
+    draft: Draft
+    report: Report
+    offset: int
+    treatment: Treatment
+
+    def seal(self) -> NewInstance:
+        """Make the bytes durable; whoever holds the draft keeps or discards it.
+
+        Raises:
+            OutOfSpace: the disk is full; nothing is left.
+            SpoolError: they cannot be synced; nothing is left.
+        """
+        try:
+            return _described(self.report, self.draft.seal(), self.offset, self.treatment)
+        except BaseException:
+            self.draft.discard()
+            raise
 
 
 class Modifier:
@@ -84,7 +137,7 @@ class Modifier:
         self._limits = limits
         self._budget = budget or Budget(_BUDGET_BYTES)
 
-    def rewrite(self, instance: StoredInstance, treatment: Treatment) -> Iterator[bytes]:
+    def rewrite(self, instance: Stored, treatment: Treatment) -> Iterator[bytes]:
         """A Part 10 file of what an instance becomes, which is not stored.
 
         Most of what can go wrong does so before this returns. What is raised while iterating
@@ -98,7 +151,7 @@ class Modifier:
         first = next(pieces, b"")
         return chain([first], pieces)
 
-    def draft(self, instance: StoredInstance, treatment: Treatment) -> tuple[Draft, NewInstance]:
+    def draft(self, instance: Stored, treatment: Treatment) -> tuple[Draft, NewInstance]:
         """What an instance becomes, synced; whoever takes the draft keeps or discards it.
 
         Raises:
@@ -106,6 +159,11 @@ class Modifier:
             OutOfSpace: the disk is full.
             SpoolError: the stored file is gone or damaged, or the new one cannot be written.
         """
+        written = self.write(instance, treatment)
+        return written.draft, written.seal()
+
+    def write(self, instance: Stored, treatment: Treatment) -> Written:
+        """What an instance becomes, not synced yet; raises what `draft` does."""
         draft = self.spool.draft()
         engine = self._engine(instance, treatment)
         try:
@@ -117,14 +175,14 @@ class Modifier:
             buffers, report = engine.finish()
             head = _begun(head, buffers)
             draft.write(buffers)
-            return draft, _described(report, draft.seal(), dataset_offset(head), treatment)
+            return Written(draft, report, dataset_offset(head), treatment)
         except BaseException:
             draft.discard()
             raise
         finally:
             engine.close()
 
-    def modules(self, instance: StoredInstance) -> ModuleElements:
+    def modules(self, instance: Stored) -> ModuleElements:
         """The Patient and General Study modules of an instance.
 
         Raises:
@@ -140,7 +198,7 @@ class Modifier:
                 break
         return module_elements(bytes(dataset), instance.transfer_syntax_uid)
 
-    def _pieces(self, instance: StoredInstance, treatment: Treatment) -> Iterator[bytes]:
+    def _pieces(self, instance: Stored, treatment: Treatment) -> Iterator[bytes]:
         engine = self._engine(instance, treatment)
         try:
             for piece in self._stored(instance):
@@ -151,12 +209,12 @@ class Modifier:
         finally:
             engine.close()
 
-    def _stored(self, instance: StoredInstance) -> Iterator[bytes]:
+    def _stored(self, instance: Stored) -> Iterator[bytes]:
         """The encoded dataset of an instance."""
         file = StoredFile(instance.file_name, instance.size_bytes, instance.digest)
         return self.spool.read_intact(file, instance.dataset_offset)
 
-    def _engine(self, instance: StoredInstance, treatment: Treatment) -> Admitted:
+    def _engine(self, instance: Stored, treatment: Treatment) -> Admitted:
         engine = Deidentifier(
             treatment.plan,
             self._pseudonyms,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from rules import requests
 from scp.archive.identifiers import Level, identifier
 from scp.archive.job_stock import DESCRIPTION, Stock, further_metadata, scope_of, unknown
-from scp.archive.modifier import Treatment
+from scp.archive.recipe import Recipe
 from scp.archive.rewriting import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from rules.requests import Split
     from scp.archive.job import JobRequest
@@ -45,16 +45,17 @@ class SplitJob:
         renaming = requests.renaming_of_move(
             self.stock.touched(instances), self.stock.pseudonyms, scope, target_uid
         )
-        plan = requests.split_plan(split, scope=scope, renaming=renaming, new_study_uid=target_uid)
+        recipe = Recipe(request, scope, renaming.names, target_uid)
         return Order(
             instances,
-            Treatment(plan, remote_ip=request.origin.get("RemoteIP", "")),
+            recipe.treatment(),
             results=lambda news: _results(target_uid, news),
             link="ModifiedFrom",
             permissive=options.permissive,
             keeps_source=options.keep_source,
             keeps_labels=options.keep_labels,
             metadata=further_metadata(request),
+            recipe=recipe,
         )
 
     def _members(self, request: JobRequest) -> tuple[Resource, Split]:
@@ -73,8 +74,9 @@ class SplitJob:
             raise unknown(f"{sentence}: {id_}")
 
 
-def _results(target_uid: str, news: Sequence[NewInstance]) -> dict[str, object]:
+def _results(target_uid: str, news: Iterable[NewInstance]) -> dict[str, object]:
     content: dict[str, object] = {"TargetStudyUID": target_uid}
-    if news:
-        content["TargetStudy"] = identifier(news[0].patient_id, target_uid)
+    first = next(iter(news), None)
+    if first is not None:
+        content["TargetStudy"] = identifier(first.patient_id, target_uid)
     return content

@@ -12,11 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 import typer
-from rich.console import Console
 
 from rules.errors import DocumentError, RulesError
 from scp import __version__, logs
 from scp.errors import KeyFileError, ScpError
+from scp.process import seal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ def command_line(words: Sequence[str]) -> typer.Typer:
 
 def _version(value: bool) -> None:
     if value:
-        Console().print(f"anonode {__version__}")
+        typer.echo(f"anonode {__version__}")
         raise typer.Exit
 
 
@@ -83,6 +83,7 @@ def _anonode(
 def main() -> None:
     """Run the command line and exit."""
     logs.configure(level="error")  # from here on no library can print what an element holds
+    seal()
     try:
         commands = command_line(sys.argv[1:])
         gc.enable()
@@ -96,5 +97,5 @@ def main() -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False)
+    typer.echo(message, err=True)
     sys.exit(status)

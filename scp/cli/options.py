@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +13,11 @@ from rules import Pseudonyms, compile_plan
 from rules.pseudonyms import KEY_BYTES
 from scp.config import embedded_default, load_config
 from scp.disk import Disk
-from scp.errors import KeyFileError
+from scp.errors import JournalError, KeyFileError
 from scp.journal import FILE_NAME as JOURNAL_NAME
+from scp.journal import Journal
 from scp.key import NAME as KEY_NAME
-from scp.key import load_key, make_key
+from scp.key import confirm_key, load_key, make_key
 from scp.settings import Config
 from scp.spool import Spool
 
@@ -54,8 +56,14 @@ def plan_of(config: Config, profile: str) -> Plan:
 
 
 def pseudonyms_for_show(config: Config) -> tuple[Pseudonyms, bool]:
-    """The node's own pseudonyms, or throw-away ones (and False) while it has no key."""
+    """The node's own pseudonyms, or throw-away ones (and False) while it has no key.
+
+    Raises:
+        KeyFileError: the key cannot be used, or is not the one of the stored instances.
+    """
     key = load_key(config.node.data)
+    if key is not None:
+        _confirm(key, config.node.data)
     return Pseudonyms(key or secrets.token_bytes(KEY_BYTES)), key is not None
 
 
@@ -68,7 +76,19 @@ def key_for_good(config: Config) -> bytes:
     data = config.node.data
     key = load_key(data)
     if key is not None:
-        return key
+        return key  # the node compares it with the journal, once it has looked at that
     if (data / JOURNAL_NAME).exists():
         raise KeyFileError(data / KEY_NAME, "it is missing, but instances were received under it")
     return make_key(Spool(data).private_file(KEY_NAME), Disk())
+
+
+def _confirm(key: bytes, data: Path) -> None:
+    """Compare a key with what the journal notes of it, if that can be read: `run` says why not.
+
+    Raises:
+        KeyFileError: it is another.
+    """
+    if not (data / JOURNAL_NAME).exists():
+        return
+    with suppress(JournalError), closing(Journal.existing(data)) as journal:
+        confirm_key(journal, key, data)

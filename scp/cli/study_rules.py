@@ -220,7 +220,7 @@ def _route_cells(route: Route) -> tuple[str, ...]:
     return (
         " ".join(route.calling),
         route.called or "any",
-        " ".join(str(network) for network in route.peers) or "any",
+        " ".join([*map(str, route.peers), *route.certificates]) or "any",
         route.profile,
         "yes" if route.store else "no",
         " ".join(route.forward),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ANONODE = Path(sys.executable).with_name("anonode")
 _ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
+_TLS = re.compile(r"127\.0\.0\.1:(\d+) \(TLS\)")
 _REST = re.compile(r"HTTP on 127\.0\.0\.1:(\d+)")
 
 
@@ -33,12 +34,14 @@ class RunningNode:
         config: The configuration; `listen` should ask for port 0.
         port: Where it listens, once started.
         rest_port: Where it answers HTTP, once started; 0 if it does not.
+        tls_port: Where it listens for DICOM over TLS, once started; 0 if it does not.
     """
 
     folder: Path
     config: str
     port: int = 0
     rest_port: int = 0
+    tls_port: int = 0
     environ: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
@@ -75,6 +78,8 @@ class RunningNode:
         self.port = int(found[1])
         rest = _REST.search(message)
         self.rest_port = int(rest[1]) if rest else 0
+        tls = _TLS.search(message)
+        self.tls_port = int(tls[1]) if tls else 0
 
     def _spawn(self, notify: str) -> subprocess.Popen[bytes]:
         with self.output.open("ab") as output:

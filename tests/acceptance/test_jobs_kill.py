@@ -18,9 +18,15 @@ from scp.instance import StoredFile
 from tests import instances
 from tests.instances import ROOT, text
 from tests.scp.archive.archives import archive
+from tests.scp.archive.rewriting_apart import until
+from tests.sizes import size
 
 CHECKOUT = Path(__file__).parents[2]
 KILLS = 50
+KILLS_APART = size(ci=10, nightly=50)
+PROCESSES = 2
+GONE_S = 5.0
+"""How long a process may outlive the node: it ends at once, on a machine that is busy."""
 STUDIES = 2
 SERIES = 12
 MOST_LINES = 3
@@ -43,15 +49,26 @@ def fill(data: Path) -> None:
                 stored.store(instances.ct(64, 64, instance=number, extra=extra))
 
 
-def move_and_die(data: Path, lines: int, later_s: float) -> None:
-    """Let the mover say some lines, and kill it a little later."""
-    command = [sys.executable, "-m", "tests.acceptance.mover", data]
+def move_and_die(data: Path, lines: int, later_s: float, processes: int = 0) -> list[int]:
+    """Let the mover say some lines, and kill it a little later; the processes that helped it."""
+    command = [sys.executable, "-m", "tests.acceptance.mover", data, str(processes)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=CHECKOUT) as mover:
         assert mover.stdout
-        for _ in range(lines):
+        _, *pids = mover.stdout.readline().split()
+        for _ in range(lines - 1):
             assert mover.stdout.readline()
         time.sleep(later_s)
         mover.kill()
+    assert len(pids) == processes
+    return [int(pid) for pid in pids]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, one that has ended and waits to be noticed aside."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text("ascii")
+    except OSError:
+        return False
 
 
 def look(data: Path) -> tuple[list[tuple[int, int]], set[str], int]:
@@ -90,3 +107,28 @@ def test_killed_jobs_lose_nothing(tmp_path) -> None:
     print(f"{KILLS} kills, {interrupted} jobs cut short, {len(seen)} studies seen")
     assert interrupted > KILLS // 2
     assert len(seen) > KILLS // 2  # so that what was killed was work
+
+
+@pytest.mark.slow
+def test_processes_that_help_a_killed_node_end_with_it(tmp_path) -> None:
+    """None goes on, none has left a file that the next start does not delete; nothing is lost."""
+    chance = random.Random(5)  # noqa: S311 - the same moments every time
+    data = tmp_path / "data"
+    fill(data)
+    everything = [(s, n) for s in range(1, STUDIES + 1) for n in range(1, SERIES + 1)]
+    interrupted = 0
+    seen: set[str] = set()
+
+    for _ in range(KILLS_APART):
+        lines, later_s = chance.randint(1, MOST_LINES), chance.uniform(0.0, LATER_S)
+        pids = move_and_die(data, lines, later_s, PROCESSES)
+        assert until(lambda pids=pids: not any(map(is_alive, pids)), GONE_S)
+        originals, studies, cut = look(data)
+        assert originals == everything
+        assert len(studies) == STUDIES
+        interrupted += cut
+        seen |= studies
+
+    print(f"{KILLS_APART} kills, {interrupted} jobs cut short, {len(seen)} studies seen")
+    assert interrupted > KILLS_APART // 2
+    assert len(seen) > KILLS_APART // 2

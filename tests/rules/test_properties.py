@@ -6,14 +6,18 @@ reason and no value. Never another exception, never a hang.
 
 from __future__ import annotations
 
+import gc
 import struct
 import traceback
+import weakref
+import zlib
 
 import pytest
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 from pydicom.datadict import DicomDictionary, dictionary_VR
 
+from rules import Deidentifier, Limits
 from rules.errors import DeidentificationError, InstanceRefused, Reason
 from tests import driving, encoded, instances, reference
 from tests.encoded import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, UNIT_BYTES, El, Form
@@ -478,3 +482,82 @@ def test_struct_is_what_the_encoder_says():
     assert encoded.encode([pair], Form.of(EXPLICIT)) == b"\x28\0\x10\0US\x02\0\0\x02"
     assert encoded.encode([pair], Form.of(BIG_ENDIAN)) == b"\0\x28\0\x10US\0\x02\x02\0"
     assert encoded.encode([pair], Form.of(IMPLICIT)) == b"\x28\0\x10\0\x02\0\0\0\0\x02"
+
+
+@every_victim
+def test_a_refusal_lets_go_of_what_was_held(syntax, dataset):
+    """What was received must not wait in memory until cycles are collected."""
+    gc.collect()
+    gc.disable()
+    try:
+        engine = Deidentifier(driving.basic_plan(), driving.pseudonyms(), syntax)
+        with pytest.raises(REFUSALS) as refusal:
+            _feed_and_finish(engine, dataset[:-3])
+        left = weakref.ref(engine._body)
+        del refusal, engine
+        assert left() is None
+    finally:
+        gc.enable()
+
+
+def _feed_and_finish(engine: Deidentifier, dataset: bytes) -> None:
+    for at in range(0, len(dataset), 100):
+        engine.feed(dataset[at : at + 100])
+    engine.finish()
+
+
+UNENDING = encoded.header(0x00091001, "SQ", encoded.UNDEFINED, Form(implicit=False))
+UNENDING += encoded.header(encoded.ITEM, "", encoded.UNDEFINED, Form(implicit=False))
+UNENDING += encoded.header(0x00091001, "OB", 1 << 30, Form(implicit=False))
+OUT_OF_ORDER = encoded.encode_one(instances.text(0x00200010, "SH", "S1"), Form(implicit=False))
+OUT_OF_ORDER += encoded.encode_one(instances.text(0x00080060, "CS", "CT"), Form(implicit=False))
+
+
+def _most_held(engine: Deidentifier, pieces: list[bytes]) -> int:
+    """The most bytes that are held until it is refused."""
+    held = [0]
+
+    def feed() -> None:
+        for piece in pieces:
+            engine.feed(piece)
+            held.append(engine.held_bytes)
+
+    with pytest.raises(DeidentificationError) as refusal:
+        feed()
+    assert refusal.value.reason is Reason.TOO_LARGE
+    return max(held)
+
+
+@pytest.mark.parametrize("head", [UNENDING, OUT_OF_ORDER], ids=["in a sequence", "out of order"])
+def test_what_inflates_a_thousandfold_is_refused_before_it_is_held(head):
+    """T20: a sequence without an end, or a dataset that would have to be held to be repaired."""
+    packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    pieces = [packer.compress(head)]
+    pieces += [packer.compress(bytes(1 << 20)) for _ in range(64)]
+    limits = Limits(inflated_held_bytes=1 << 20)
+    engine = Deidentifier(driving.basic_plan(), driving.pseudonyms(), DEFLATED, limits=limits)
+
+    assert _most_held(engine, pieces) <= 3 << 20
+
+
+def test_a_header_without_an_end_is_refused_at_the_limit():
+    """However it comes, what is held is the limit and no more than a fragment beyond it."""
+    limits = Limits(header_bytes=1 << 20)
+    engine = Deidentifier(driving.basic_plan(), driving.pseudonyms(), EXPLICIT, limits=limits)
+    pieces = [UNENDING, *[bytes(1 << 14)] * 200]
+
+    assert _most_held(engine, pieces) <= (1 << 20) + (1 << 14) + 12
+
+
+@pytest.mark.parametrize("step", [1 << 12, 1 << 20])
+def test_a_deflated_dataset_as_real_ones_are_is_not(step):
+    """A header of half a megabyte that deflates well passes where a tenth could be held."""
+    items = [[instances.text(0x00080104, "LO", f"Meaning {number}")] for number in range(20_000)]
+    body = instances.small_ct([El(0x00081115, "SQ", items, undefined=True)])
+    dataset = instances.dataset(body, DEFLATED)
+    limits = Limits(inflated_held_bytes=1 << 16)
+    engine = Deidentifier(driving.basic_plan(), driving.pseudonyms(), DEFLATED, limits=limits)
+    for at in range(0, len(dataset), step):
+        engine.feed(dataset[at : at + step])
+
+    engine.finish()

@@ -19,10 +19,14 @@ class Died(BaseException):
 
 @dataclass
 class Node:
-    """A file or folder: as it is, and as it is known to be after a loss of power."""
+    """A file or folder: as it is, and as it is known to be after a loss of power.
+
+    `dirty` are the pages of a file that were written since; only some disks keep count of them.
+    """
 
     data: bytearray = field(default_factory=bytearray)
-    synced: bytes = b""
+    synced: bytes | bytearray = b""
+    dirty: set[int] = field(default_factory=set)
     entries: dict[str, Node] | None = None
     durable: dict[str, Node] = field(default_factory=dict)
 
@@ -136,6 +140,24 @@ class ForgetfulDisk:
     def free_bytes(self, path: Path) -> int:
         del path
         return 1 << 40
+
+    def free_inodes(self, path: Path) -> int:
+        del path
+        return 1 << 40
+
+    def move(self, path: Path, to: Path) -> None:
+        self._operate()
+        if path.name not in self._entries(path.parent):
+            raise FileNotFoundError(errno.ENOENT, "no such entry")
+        self._entries(to.parent)[to.name] = self._entries(path.parent).pop(path.name)
+
+    def allocate(self, descriptor: int, size_bytes: int) -> None:
+        self._operate()
+        node = self._open[descriptor]
+        node.data.extend(bytes(max(0, size_bytes - len(node.data))))
+
+    def forget(self, descriptor: int) -> None:
+        """Nothing is remembered beside what is written."""
 
     def lock(self, path: Path) -> int:
         del path

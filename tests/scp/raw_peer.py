@@ -17,6 +17,7 @@ from scp.listener import Listener
 from scp.transport import Accepted
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
     from scp.instance import Peer, StoreRequest
@@ -133,9 +134,14 @@ def elements(data: bytes) -> dict[int, bytes]:
 class RawPeer:
     """A connection that sends whatever bytes it is told to."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
-        self.sock = socket.create_connection(address, PATIENCE_S)
+    def __init__(
+        self, address: tuple[str, int], *, tls: ssl.SSLContext | None = None, source: str = ""
+    ) -> None:
+        own = (source, 0) if source else None
+        self.sock = socket.create_connection(address, PATIENCE_S, source_address=own)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.sock = tls.wrap_socket(self.sock, server_hostname=address[0])
 
     def __enter__(self) -> Self:
         return self

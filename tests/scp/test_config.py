@@ -16,8 +16,16 @@ from rules.errors import DocumentError
 from rules.language.schema import READY_MADE
 from rules.profile import BASES, CapAge, Hash, Pseudonym, ShiftDate
 from scp.config import embedded_default, load_config, parse_config
-from scp.routes import Route, RouteMiss
-from scp.settings import SYSTEMD, Config, Destination, NodeConfig, RestConfig
+from scp.routes import Certificate, Route, RouteMiss
+from scp.settings import (
+    SYSTEMD,
+    ClientTls,
+    Config,
+    Destination,
+    NodeConfig,
+    RestConfig,
+    ServerTls,
+)
 
 SHIPPED = Path(__file__).parents[2] / "config.yaml"
 PACS = "pacs: {ae_title: PACS, host: 127.0.0.1, port: 104}"
@@ -144,6 +152,32 @@ def test_what_is_said_is_read():
         header_bytes=2 << 20,
         in_flight_bytes=512 << 20,
     )
+
+
+def test_the_marks_of_the_disk_are_read():
+    """Both of bytes and both of inodes; without a word they suit a large disk."""
+    said = node(
+        "disk_low_bytes: 4194304",
+        "disk_high_bytes: 8388608",
+        "disk_low_inodes: 0",
+        "disk_high_inodes: 10",
+    )
+    marks = (said.disk_low_bytes, said.disk_high_bytes)
+    assert marks == (4 << 20, 8 << 20)
+    assert (said.disk_low_inodes, said.disk_high_inodes) == (0, 10)
+
+    unsaid = routed("{from: CT1, profile: basic}").node
+    assert unsaid.disk_low_bytes < unsaid.disk_high_bytes
+    assert unsaid.disk_low_inodes < unsaid.disk_high_inodes
+
+
+@pytest.mark.parametrize("line", ["disk_low_bytes: 1099511627776", "disk_high_inodes: 999"])
+def test_a_low_mark_above_the_high_one_is_a_mistake(line):
+    """The node would never take anything in again."""
+    with pytest.raises(DocumentError) as caught:
+        node(line)
+
+    assert "is more than disk_high_" in str(caught.value)
 
 
 def test_a_destination_is_read():
@@ -373,6 +407,19 @@ def test_a_destination_says_what_is_wrong_with_it(line, said):
     assert said in found
 
 
+@pytest.mark.parametrize("listen", ["listen: 0.0.0.0:104", "listen: localhost:104"])
+def test_a_node_is_no_destination_of_its_own(listen):
+    """It would take in what it forwards, again and again."""
+    text = (
+        f"version: 1\nnode: {{{listen}}}\ndestinations:\n"
+        "  self: {ae_title: A, host: 127.0.0.1, port: 104}\n"
+        "routes: [{from: '*', profile: basic}]"
+    )
+    (found,) = problems_of(config, text)
+
+    assert re.match(r"f:4:\d+: host and port are this node's own", found)
+
+
 def test_all_of_a_faulty_destination_is_told():
     """A missing key does not hide a faulty one."""
     found = problems_of(destination, "{ae_title: A_TITLE_THAT_IS_TOO_LONG, host: '[', prt: 5}")
@@ -525,3 +572,137 @@ def test_a_mistake_in_the_rest_api_is_told_at_its_line(line, said):
     found = problems_of(config, text)
 
     assert any(one.startswith("f:3:") and said in one for one in found), found
+
+
+PROVEN = "tls_certificate: node.crt", "tls_key: /etc/node.key"
+FINGERPRINT = "ab" * 32
+
+
+def test_tls_is_read():
+    """Beside the plain port, on the registered one unless another is named."""
+    assert node("max_connections_per_s_per_address: 5").tls is None
+    said = node("listen: 0.0.0.0:104", *PROVEN)
+    assert said.tls == ServerTls(Path("/srv/node.crt"), Path("/etc/node.key"), None)
+    assert said.tls_listen == (said.host, 2762)
+
+    said = node("tls_listen: '[::1]:0'", *PROVEN, "tls_client_ca: senders.pem")
+    assert said.tls is not None
+    assert said.tls.client_ca == Path("/srv/senders.pem")
+    assert said.tls_listen == ("::1", 0)
+    assert node("tls_listen: '::1'", *PROVEN).tls_listen == ("::1", 2762)
+    assert node("max_connections_per_s_per_address: 5").connections_per_s == 5.0
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (("tls_certificate: a",), "TLS takes tls_certificate and tls_key"),
+        (("tls_listen: 0.0.0.0",), "TLS takes tls_certificate and tls_key"),
+        (("tls_client_ca: a",), "TLS takes tls_certificate and tls_key"),
+        ((*PROVEN, "tls_listen: a:b:c"), "tls_listen is HOST:PORT"),
+        ((*PROVEN, "tls_client_ca: ''"), "tls_client_ca is the path of a file"),
+        (("max_connections_per_s_per_address: 0",), "max_connections_per_s_per_address is a num"),
+    ],
+)
+def test_half_of_tls_is_a_mistake(lines, said):
+    """Nobody listens in the clear because a line was forgotten."""
+    (found,) = problems_of(node, *lines)
+
+    assert said in found
+
+
+def test_a_destination_over_tls_is_read():
+    """By the system's authorities and its own host name, unless others are named."""
+    plain = "ae_title: P, host: pacs.example, port: 2762"
+    assert destination(f"{{{plain}, tls: false}}").tls is None
+    assert destination(f"{{{plain}, tls: true}}").tls == ClientTls(None, None, None, "")
+    said = destination(
+        f"{{{plain}, tls: true, tls_ca: ca.pem, tls_certificate: n.crt, tls_key: n.key,"
+        " tls_server_name: archive.example}"
+    )
+    assert said.tls == ClientTls(
+        Path("/srv/ca.pem"), Path("/srv/n.crt"), Path("/srv/n.key"), "archive.example"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("tls_ca: a", "tls_ca takes tls: true beside it"),
+        ("tls: false, tls_server_name: a", "tls_server_name takes tls: true beside it"),
+        ("tls: true, tls_key: a", "tls_certificate and tls_key belong together"),
+        ("tls: true, tls_server_name: a b", "tls_server_name is an IP address or a host name"),
+        ("tls: maybe", "tls "),
+    ],
+)
+def test_a_destination_half_over_tls_is_a_mistake(line, said):
+    """A destination that was meant to be secure is not called in the clear."""
+    (found,) = problems_of(destination, f"{{ae_title: P, host: h, port: 1, {line}}}")
+
+    assert said in found
+
+
+def with_certificates(*certificates: str) -> Config:
+    """A node that asks for certificates, and a route for each of these."""
+    lines = "".join(
+        f"  - {{from: CT{number}, certificate: {one}, profile: basic}}\n"
+        for number, one in enumerate(certificates, start=1)
+    )
+    return config(
+        "version: 1\nnode: {tls_certificate: a, tls_key: b, tls_client_ca: c}\n"
+        f"routes:\n{lines}  - {{from: CT2, profile: none}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "written", [FINGERPRINT, "SHA256:" + FINGERPRINT.upper(), ":".join(["AB"] * 32)]
+)
+def test_a_certificate_is_known_by_its_fingerprint(written):
+    """However the tool writes it that showed it."""
+    read = with_certificates(f"'{written}'")
+
+    assert read.routes[0].certificates == (FINGERPRINT,)
+
+
+@pytest.mark.parametrize(
+    ("calling", "certificate", "expected"),
+    [
+        ("CT1", Certificate(FINGERPRINT, frozenset()), 0),
+        ("CT1", Certificate("cd" * 32, frozenset({"ct2.example"})), "certificate"),
+        ("CT1", Certificate("cd" * 32, frozenset({FINGERPRINT})), "certificate"),
+        ("CT1", None, "certificate"),
+        ("CT2", Certificate("cd" * 32, frozenset({"ct2.example"})), 1),
+        ("CT2", Certificate("cd" * 32, frozenset({"xct2.example"})), 2),
+        ("CT2", None, 2),
+    ],
+)
+def test_a_route_is_for_its_certificates_only(calling, certificate, expected):
+    """A name that looks like a fingerprint is none."""
+    read = with_certificates(FINGERPRINT, "[CT2.example, 10.0.0.1]")
+    found = read.route_for(calling, "ANONODE", "127.0.0.1", certificate)
+
+    assert found == (read.routes[expected] if isinstance(expected, int) else RouteMiss(expected))
+
+
+def test_certificates_that_nobody_asks_for_are_a_mistake():
+    """The route would never be taken."""
+    (found,) = problems_of(routed, "{from: CT1, certificate: ct1.example, profile: basic}")
+
+    assert "certificate takes tls_client_ca under node" in found
+
+
+@pytest.mark.parametrize("written", ["'*.example'", "sha256:abcd", "''", '"a\\n"'])
+def test_what_is_no_name_of_a_certificate_is_a_mistake(written):
+    """Wildcards of certificates are for servers."""
+    (found,) = problems_of(with_certificates, written)
+
+    assert "certificate is" in found
+
+
+def test_a_route_of_fewer_certificates_behind_one_of_more_is_never_reached():
+    """And one of others is."""
+    head = "version: 1\nnode: {tls_certificate: a, tls_key: b, tls_client_ca: c}\nroutes:\n"
+    wide = "  - {from: CT1, certificate: [a, b], profile: basic}\n"
+    assert problems_of(config, head + wide + "  - {from: CT1, certificate: a, profile: none}\n")
+    assert config(head + wide + "  - {from: CT1, certificate: [a, c], profile: none}\n")
+    assert config(head + wide + "  - {from: CT1, profile: none}\n")

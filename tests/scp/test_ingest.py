@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -223,6 +225,20 @@ def raising(error: Exception) -> Callable[..., Upper]:
     return make
 
 
+def test_a_full_disk_refuses_many_and_says_so_once(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0xA700 for each; a line for each would take the room that is left for the log."""
+    monkeypatch.setattr(node.disk, "free_bytes", lambda _: -1)
+    statuses = {node.send(number=number) for number in range(1, 20)}
+    monkeypatch.undo()
+
+    assert statuses == {0xA700}
+    assert node.send() == 0x0000
+    begun, ended, stored = node.logged()
+    assert (begun["level"], ended["count"], stored["event"]) == ("error", 19, "instance stored")
+
+
 @pytest.mark.parametrize("where", ["make", "feed", "finish"])
 def test_a_bug_refuses_the_instance_and_tells_nobody_a_value(node: Node, where: str) -> None:
     """An exception that quotes a value reaches neither the sender nor the log."""
@@ -299,7 +315,7 @@ def test_a_journal_that_fails_leaves_no_file(node: Node) -> None:
             raise JournalError("the journal cannot be used")
 
     node.ingest.journal = Broken()  # type: ignore[assignment]
-    assert node.send() == 0x0110
+    assert node.send() == 0xA700
     assert node.files() == []
 
 
@@ -561,3 +577,70 @@ TestCrashes = Crashes.TestCase
 TestCrashes.settings = settings(
     max_examples=max(20, settings.default.max_examples // 3), stateful_step_count=20
 )
+
+
+@pytest.fixture
+def uncollected():
+    """Nothing is freed but what nobody knows any more."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("step", ["feed", "finish"])
+@pytest.mark.usefixtures("uncollected")
+def test_a_refused_instance_is_let_go_of_at_once(node, step):
+    """What was received must not wait in memory until cycles are collected."""
+    failure = DeidentificationError(Reason.TRUNCATED)
+    node.engine = Upper(**{f"{step}_error": failure})
+    reception = node.open()
+    for _ in range(3):
+        reception.feed(memoryview(ORIGINAL))
+    reception.finish()
+
+    left = weakref.ref(reception)
+    del reception
+    assert left() is None
+
+
+def returned(node: Node, *, number: int, route: Route) -> int:
+    """Send an instance that asks for the UID of the first one of ours."""
+    node.engine = Upper(number)
+    request = StoreRequest(1, CT, uid(1), EXPLICIT)
+    reception = node.ingest.open_store(PEER, route, request)
+    reception.feed(memoryview(b"%d" % number))
+    return reception.finish().status
+
+
+def owed(node: Node, number: int) -> set[str]:
+    """Who is owed an instance."""
+    record = node.journal.instance(uid(number))
+    assert record is not None
+    return {one.destination for one in record.deliveries}
+
+
+def test_what_was_forwarded_and_comes_back_is_not_forwarded_there_again(node: Node) -> None:
+    """T74: it is taken in, and only those get it that never had it."""
+    node.send()
+    both = Route(forward=("pacs", "archive"))
+    assert returned(node, number=2, route=both) == 0
+
+    assert owed(node, 2) == {"archive"}
+    assert "came back" in node.lines.getvalue()
+
+
+def test_what_another_profile_made_is_forwarded(node: Node) -> None:
+    """To be de-identified further is no loop."""
+    node.send(route=Route(profile="first"))
+    returned(node, number=2, route=Route(profile="second"))
+
+    assert owed(node, 2) == {"pacs"}
+
+
+def test_the_same_instance_again_is_no_loop(node: Node) -> None:
+    """Where the profile keeps the UID a resend asks for what has failed."""
+    node.send(b"1")
+    returned(node, number=1, route=Route(forward=("pacs", "archive")))
+
+    assert owed(node, 1) == {"pacs", "archive"}

@@ -14,11 +14,13 @@ from scp.errors import JournalError, OutOfSpace
 from scp.instance import DeliveryState, RuleSet, StoredFile, StudyDelivery
 from scp.journal import (
     FILE_NAME,
+    LOG_BYTES,
     DestinationNote,
     InstanceFilter,
     Journal,
     Settlement,
     Verdict,
+    log_of,
 )
 from scp.journal_schema import SCHEMA_VERSION
 from tests.scp.storing import CT, EXPLICIT, JPEG, MR, new, uid
@@ -540,6 +542,8 @@ DROP TABLE pending;
 DROP TABLE jobs;
 ALTER TABLE instances DROP COLUMN origin;
 ALTER TABLE instances DROP COLUMN remote_ip;
+ALTER TABLE instances DROP COLUMN row_check;
+DROP TABLE facts;
 PRAGMA user_version=1;
 """
 """What makes a journal of today one of the first release."""
@@ -730,3 +734,107 @@ def test_checkpoints_keep_the_log_short(tmp_path: Path, journal: Journal) -> Non
         journal.add(new(number))
 
     assert (tmp_path / f"{FILE_NAME}-wal").stat().st_size == size
+
+
+def test_a_fact_is_what_was_noted_last(journal: Journal) -> None:
+    """Empty if nothing was."""
+    assert journal.fact("name") == ""
+    journal.note_fact("name", "one")
+    journal.note_fact("name", "two", durable=False)
+
+    assert journal.fact("name") == "two"
+
+
+def test_what_is_kept_comes_in_order_and_in_parts(journal: Journal) -> None:
+    """Only what has a file."""
+    for number in range(1, 6):
+        journal.add(new(number))
+    journal.lose(["ab/2.dcm"], outcome="lost by the test")
+
+    assert [kept.id for kept in journal.kept_after(0, 3)] == [1, 3, 4]
+    assert [kept.id for kept in journal.kept_after(4, 3)] == [5]
+    assert (journal.names("ab/2.dcm"), journal.names("ab/3.dcm")) == (False, True)
+    assert journal.newest() == 5
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("sop_instance_uid", "2.25.77"),
+        ("sop_class_uid", MR),
+        ("transfer_syntax_uid", JPEG),
+        ("size_bytes", 1001),
+        ("digest", "1" * 64),
+        ("dataset_offset", 144),
+    ],
+)
+def test_a_row_that_has_changed_by_itself_names_no_bytes(
+    tmp_path: Path, journal: Journal, column: str, value: object
+) -> None:
+    """Nothing is sent as what it is not; rows of before have no check and are believed."""
+    for number in (1, 2):
+        journal.add(new(number, "pacs"))
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute(f"UPDATE instances SET {column} = ? WHERE id = 1", (value,))  # noqa: S608
+    connection.close()
+    assert [bool(one.file.digest) for one in due(journal)] == [False, True]
+    assert [bool(one.file.digest) for one in journal.kept_after(0, 9)] == [False, True]
+
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute("UPDATE instances SET row_check = 0")
+    connection.close()
+    assert all(one.file.digest for one in due(journal))
+
+
+def test_a_full_disk_is_tried_again_with_the_reserve(tmp_path: Path) -> None:
+    """Once; what cannot be written even then is refused as before."""
+    given = []
+
+    def give() -> bool:
+        given.append(1)
+        journal._for_writing().raw.execute("PRAGMA max_page_count=1000000")
+        return len(given) == 1
+
+    journal = Journal(tmp_path / FILE_NAME, make_room=give)
+    _fill(journal)
+    journal.note_fact("name", "x" * 100_000)
+    _fill(journal)
+    with pytest.raises(OutOfSpace):
+        journal.note_fact("other", "x" * 100_000)
+
+    assert journal.fact("name") == "x" * 100_000
+    assert (journal.fact("other"), len(given)) == ("", 2)
+    journal.close()
+
+
+def _fill(journal: Journal) -> None:
+    raw = journal._for_writing().raw
+    [pages] = raw.execute("PRAGMA page_count").fetchone()
+    raw.execute(f"PRAGMA max_page_count={pages}")
+
+
+def test_the_log_does_not_grow_for_ever_under_load(tmp_path: Path) -> None:
+    """There is no moment at which nobody commits; it begins anew all the same."""
+    journal = Journal(tmp_path / FILE_NAME)
+    ending = threading.Event()
+
+    def load() -> None:
+        number = 0
+        while not ending.is_set():
+            number += 1
+            journal.note_fact(f"{number % 50}", "x" * 20_000, durable=False)
+
+    threads = [threading.Thread(target=load) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    sizes = []
+    for _ in range(12):
+        ending.wait(0.05)
+        journal.checkpoint()
+        sizes.append(log_of(tmp_path / FILE_NAME).stat().st_size)
+    ending.set()
+    for thread in threads:
+        thread.join()
+    journal.close()
+
+    assert sizes[-1] < 4 * LOG_BYTES

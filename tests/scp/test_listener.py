@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import ssl
 import threading
 import time
 from contextlib import suppress
@@ -15,6 +16,10 @@ import pytest
 
 from scp.limits import Budget, Limits
 from scp.listener import Listener
+from scp.places import Places
+from scp.settings import ServerTls
+from scp.tls import Acceptor
+from tests.certificates import Authority
 from tests.scp.raw_peer import (
     ABORT,
     AC,
@@ -73,10 +78,10 @@ def test_a_flood_is_turned_away_without_taking_places(desk: Desk) -> None:
     limits = Limits(connections=3, connections_per_address=1, turned_away=2)
     with serving(desk, limits=limits) as listener:
         peers = [RawPeer(listener.address) for _ in range(8)]
-        desk.wait_for(lambda: desk.named("connection turned away") == 5)
+        assert [raw.read_pdu()[0] for raw in peers[3:]] == [0] * 5
         assert listener.associations == 3
-        assert listener.turned_away == 5
-        assert peers[-1].read_pdu()[0] == 0
+        desk.wait_for(lambda: listener.turned_away == 5)
+        assert desk.named("connection turned away") == 1
         peers[0].associate()
         peers[0].release()
         for raw in peers:
@@ -336,3 +341,148 @@ def test_a_budget_is_shared_and_a_wait_for_it_ends() -> None:
 
     assert granted == [True]
     assert budget.held_bytes == 30
+
+
+@pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"])
+def test_who_comes_too_often_is_held_back_and_nobody_else(desk: Desk, source: str) -> None:
+    """A pause costs nobody a place for ever, and what is too much is closed at once."""
+    limits = Limits(connections=9, connections_per_address=4, connections_per_s=4, pause_s=0.3)
+    with serving(desk, limits=limits) as listener:
+        for _ in range(9):
+            with RawPeer(listener.address, source="127.0.0.1") as raw:
+                raw.associate()
+                raw.release()
+            assert listener._wait_until_empty(PATIENCE_S)
+        begun = time.monotonic()
+        with RawPeer(listener.address, source=source) as raw:
+            raw.associate()
+            raw.release()
+        if source == "127.0.0.1":
+            assert time.monotonic() - begun >= 0.1
+        else:
+            assert time.monotonic() - begun < 0.1
+
+
+def test_a_flood_is_said_once_a_second(desk: Desk) -> None:
+    """Who can fill the node's log can fill its disk."""
+    limits = Limits(connections_per_s=4, pause_s=0.0)
+    with serving(desk, limits=limits) as listener:
+        begun = time.monotonic()
+        for _ in range(300):
+            with RawPeer(listener.address) as raw:
+                raw.sock.shutdown(socket.SHUT_WR)
+                assert raw.read_pdu()[0] in {0, ABORT}
+        lasted_s = time.monotonic() - begun
+        assert listener.turned_away > 200
+        assert desk.named("connection turned away") <= 1 + lasted_s
+
+
+def test_listeners_that_share_places_keep_to_the_caps_together(desk: Desk) -> None:
+    """A second port is not a second portion."""
+    limits = Limits(connections=2)
+    places = Places(limits)
+    with (
+        serving(desk, limits=limits, places=places) as one,
+        serving(desk, limits=limits, places=places) as two,
+        RawPeer(one.address) as first,
+        RawPeer(two.address) as second,
+        RawPeer(two.address) as third,
+    ):
+        first.associate()
+        second.associate()
+        third.send(request())
+        kind, body = third.read_pdu()
+        assert (kind, tuple(body[1:])) == (RJ, (2, 3, 2))
+
+
+@pytest.fixture(scope="module")
+def authority(peer: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Whom the node and its peers trust."""
+    return Authority(peer("openssl"), tmp_path_factory.mktemp("listener"), "authority")
+
+
+@pytest.fixture(scope="module")
+def acceptor(authority: Authority) -> Acceptor:
+    """The node over TLS, which asks for a certificate."""
+    own = authority.issue("node", alternative="IP:127.0.0.1")
+    return Acceptor(ServerTls(own.certificate, own.key, authority.certificate))
+
+
+@pytest.fixture(scope="module")
+def scanner(authority: Authority) -> ssl.SSLContext:
+    """A peer that can prove itself."""
+    own = authority.issue("CT1", alternative="DNS:ct1.example")
+    context = ssl.create_default_context(cafile=authority.certificate)
+    context.load_cert_chain(own.certificate, own.key)
+    return context
+
+
+def test_associations_go_over_tls_and_the_decision_knows_the_certificate(
+    desk: Desk, acceptor: Acceptor, scanner: ssl.SSLContext
+) -> None:
+    """The same messages, statuses and endings as in the clear."""
+    asked = []
+    decide = desk.decide
+    desk.decide = lambda one: asked.append(one) or decide(one)
+    with (
+        serving(desk, tls=acceptor) as listener,
+        RawPeer(listener.address, tls=scanner) as raw,
+    ):
+        raw.associate()
+        raw.send(store(data=bytes(16_000)) * 20)
+        assert [raw.status() for _ in range(20)] == [0] * 20
+        raw.release()
+        assert raw.read(1) == b""
+    fields = desk.fields_of("association released")
+    assert asked[0].certificate.names == {"ct1.example"}
+    assert fields["certificate"] == asked[0].certificate.fingerprint
+    assert fields["tls"] == "TLSv1.3"
+
+
+def test_a_peer_without_a_certificate_gets_no_further_than_the_handshake(
+    desk: Desk, acceptor: Acceptor, authority: Authority
+) -> None:
+    """It is told by an alert, and the log says why."""
+    anonymous = ssl.create_default_context(cafile=authority.certificate)
+    with serving(desk, tls=acceptor) as listener:
+        with RawPeer(listener.address, tls=anonymous) as raw, pytest.raises(ssl.SSLError):
+            raw.read_pdu()
+        fields = desk.fields_of("association lost")
+    assert fields["cause"] == "TLS: peer did not return a certificate"
+    assert desk.named("association accepted") == 0
+
+
+def test_silent_handshakes_delay_nobody_take_places_and_end(
+    desk: Desk, acceptor: Acceptor, scanner: ssl.SSLContext
+) -> None:
+    """T2: they wait in threads of their own, within the caps, and not for long."""
+    limits = Limits(connections=6, connections_per_address=5, tls_s=0.5, linger_s=0.5)
+    with serving(desk, limits=limits, tls=acceptor) as listener:
+        silent = [RawPeer(listener.address, source="127.0.0.2") for _ in range(5)]
+        with RawPeer(listener.address, tls=scanner) as raw:
+            raw.associate()
+            full = RawPeer(listener.address, tls=scanner)
+            full.send(request())
+            kind, body = full.read_pdu()
+            assert (kind, tuple(body[1:])) == (RJ, (2, 3, 2))
+            full.sock.close()
+            raw.release()
+        begun = time.monotonic()
+        for each in silent:
+            assert each.read_pdu() == (0, b"")
+            each.sock.close()
+        assert time.monotonic() - begun < PATIENCE_S / 2
+        assert listener._wait_until_empty(PATIENCE_S)
+        assert not listener._places._taken
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02"])
+def test_stop_ends_in_time_whatever_a_peer_does_over_tls(
+    desk: Desk, acceptor: Acceptor, said: bytes
+) -> None:
+    """Nothing is said in the clear to who has not shaken hands."""
+    with serving(desk, tls=acceptor) as listener, RawPeer(listener.address) as raw:
+        raw.send(said)
+        assert listener.stop(grace_s=0.1) == 0
+        with suppress(ConnectionResetError):
+            assert raw.read(1) == b""

@@ -100,16 +100,49 @@ def test_a_status_cannot_become_a_second_message(manager: socket.socket) -> None
 
 def test_children_do_not_inherit_the_address() -> None:
     """The variable is gone once it is read."""
-    environ = {"NOTIFY_SOCKET": "/run/nowhere", "HOME": "/"}
+    environ = {
+        "NOTIFY_SOCKET": "/run/nowhere",
+        "WATCHDOG_USEC": "30000000",
+        "WATCHDOG_PID": "12",
+        "HOME": "/",
+    }
 
-    assert ServiceManager.from_environment(environ).address == "/run/nowhere"
+    manager = ServiceManager.from_environment(environ, pid=12)
+
+    assert manager == ServiceManager("/run/nowhere", 30.0)
     assert environ == {"HOME": "/"}
+
+
+@pytest.mark.parametrize(
+    ("usec", "waits_for", "patience_s"),
+    [
+        pytest.param("1500000", "", 1.5, id="nobody named"),
+        pytest.param("1500000", "12", 1.5, id="this process"),
+        pytest.param("1500000", "13", None, id="another process"),
+        pytest.param("0", "12", None, id="zero"),
+        pytest.param("soon", "12", None, id="no number"),
+        pytest.param("", "", None, id="none"),
+    ],
+)
+def test_a_watchdog_is_fed_only_by_the_process_it_waits_for(
+    usec: str, waits_for: str, patience_s: float | None
+) -> None:
+    """What cannot be read means that nobody waits."""
+    environ = {"WATCHDOG_USEC": usec, "WATCHDOG_PID": waits_for}
+
+    assert ServiceManager.from_environment(environ, pid=12).watchdog_s == patience_s
+
+
+def test_a_watchdog_is_fed_by_one_message(manager: socket.socket) -> None:
+    """It says nothing else, so that a status stays what it is."""
+    assert ServiceManager(manager.getsockname()).alive()
+    assert told(manager) == ["WATCHDOG=1"]
 
 
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}], ids=["unset", "empty"])
 def test_without_systemd_nothing_is_said(environ: dict[str, str]) -> None:
     """No address means no message and no error."""
-    assert not ServiceManager.from_environment(environ).ready("receiving")
+    assert not ServiceManager.from_environment(environ, pid=1).ready("receiving")
 
 
 @pytest.mark.parametrize("address", ["/nonexistent/notify", "/\0", "vsock:2:1", "@" + "x" * 200])

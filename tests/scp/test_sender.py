@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pydicom
@@ -64,7 +65,13 @@ UID = "1.2.345"
 JPEG = "1.2.840.10008.1.2.4.50"
 PAIRS = [(CT, EXPLICIT), (CT, IMPLICIT), (VERIFICATION, IMPLICIT)]
 IMPATIENT = Timeouts(
-    connect_s=1, negotiate_s=0.3, pdu_s=0.3, response_s=0.3, release_s=0.3, rate_window_s=0.1
+    connect_s=1,
+    negotiate_s=0.3,
+    pdu_s=0.3,
+    response_s=0.3,
+    release_s=0.3,
+    abort_s=0.3,
+    rate_window_s=0.1,
 )
 
 
@@ -399,12 +406,76 @@ def test_a_peer_that_stops_reading_is_given_up() -> None:
     assert time.monotonic() - begun < 5
 
 
+STUBBORN = replace(IMPATIENT, abort_s=0.6, release_s=0.6)
+
+
+@pytest.mark.parametrize(
+    "parts", [(), (b"\4",), (pdu(P_DATA, pdv(1, COMMAND, b"half")),)], ids=["none", "bit", "half"]
+)
+def test_the_last_words_to_a_peer_that_stands_still_have_one_deadline(
+    parts: tuple[bytes, ...],
+) -> None:
+    """Abort and close together: the thread is free `abort_s` after the response was due."""
+    gate = threading.Event()
+
+    def talk(raw: RawPeer) -> None:
+        accepting(*parts)(raw)
+        gate.wait(PATIENCE_S)
+
+    with hostile(talk) as address:
+        association = sender(address, timeouts=STUBBORN)
+        association.connect()
+        begun = time.monotonic()
+        with pytest.raises(Timeout):
+            association.store(CT, UID, EXPLICIT, [encoded()])
+        taken_s = time.monotonic() - begun
+        gate.set()
+    assert taken_s < STUBBORN.response_s + STUBBORN.abort_s + 0.3
+
+
+def test_a_zero_window_and_its_last_words_have_their_deadlines() -> None:
+    """Neither the instance nor the abort can be sent."""
+    gate = threading.Event()
+
+    def talk(raw: RawPeer) -> None:
+        accept(raw)
+        gate.wait(PATIENCE_S)
+
+    with hostile(talk) as address:
+        association = sender(address, timeouts=STUBBORN)
+        association.connect()
+        begun = time.monotonic()
+        with pytest.raises(Timeout):
+            association.store(CT, UID, EXPLICIT, (bytes(1 << 20) for _ in range(100)))
+        taken_s = time.monotonic() - begun
+        gate.set()
+    assert taken_s < STUBBORN.pdu_s + STUBBORN.abort_s + 0.6
+
+
 def test_a_release_that_is_not_answered_ends_all_the_same() -> None:
-    """The instances are there; nothing is gained by waiting."""
-    begun = time.monotonic()
-    with hostile(accepting()) as address, sender(address, timeouts=IMPATIENT):
-        pass
-    assert time.monotonic() - begun < 5
+    """The instances are there; nothing is gained by waiting, and no time of its own is added."""
+    gate = threading.Event()
+
+    def talk(raw: RawPeer) -> None:
+        accept(raw)
+        gate.wait(PATIENCE_S)
+
+    with hostile(talk) as address:
+        association = sender(address, timeouts=STUBBORN)
+        association.connect()
+        begun = time.monotonic()
+        association.release()
+        taken_s = time.monotonic() - begun
+        gate.set()
+    assert taken_s < STUBBORN.release_s + 0.3
+
+
+def test_a_destination_with_little_time_has_little_time_for_everything() -> None:
+    """One that shall answer in a second is not waited for any longer elsewhere."""
+    made = Timeouts.answering_in(1.0)
+
+    assert (made.negotiate_s, made.pdu_s, made.response_s) == (1.0, 1.0, 1.0)
+    assert Timeouts.answering_in(600.0) == Timeouts(response_s=600.0)
 
 
 def test_releases_that_meet_are_both_answered() -> None:

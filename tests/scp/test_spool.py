@@ -241,6 +241,50 @@ def test_recovery_deletes_what_no_row_names(tmp_path: Path) -> None:
     assert recovery.missing == ()
 
 
+def test_recovery_can_set_aside_what_no_row_names(tmp_path: Path) -> None:
+    """Where the journal may have lost the row: the bytes stay; files that never had any go."""
+    first = Spool(tmp_path, reserve_bytes=0)
+    kept, orphan = store(first), store(first)
+    second = Spool(tmp_path, reserve_bytes=0)
+    rows = frozenset({kept.name})
+    recovery = second.recover(
+        lambda prefix: frozenset(name for name in rows if name.startswith(prefix)),
+        setting_aside=True,
+    )
+    second.close()
+    aside = [path.read_bytes() for path in (tmp_path / "set-aside").iterdir()]
+
+    assert (recovery.aside, aside) == (1, [BYTES])
+    assert not (tmp_path / "instances" / orphan.name).exists()
+    assert files(tmp_path) == {kept.name}
+
+
+def test_a_file_is_set_aside_durably() -> None:
+    """After a loss of power it is in one of the two places."""
+    disk = ForgetfulDisk()
+    spool = Spool(Path("/data"), files=disk)
+    file = store(spool)
+    spool.set_aside(file.name)
+    after = disk.after_power_loss(lambda: False)
+
+    assert after.names(Path("/data/set-aside")) == [file.name.replace("/", "-")]
+
+
+def test_a_sealed_file_outlives_a_commit_that_failed_with_the_disk(
+    spool: Spool, tmp_path: Path
+) -> None:
+    """The commit may stand on the disk all the same: the next start knows, and it needs it."""
+    sealed, unsealed = spool.draft(), spool.draft()
+    for draft in (sealed, unsealed):
+        draft.write([BYTES])
+    file = sealed.seal()
+    spool.fatal.set()
+    for draft in (sealed, unsealed):
+        draft.discard()
+
+    assert files(tmp_path / "data") == {file.name}
+
+
 def test_recovery_reports_files_that_are_missing(tmp_path: Path) -> None:
     """A row without its file is never passed over in silence."""
     spool = Spool(tmp_path, reserve_bytes=0)

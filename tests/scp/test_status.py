@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from ssl import SSLCertVerificationError
-
 import pytest
 
 from rules.errors import DeidentificationError, InstanceRefused, Reason
 from scp.errors import (
     ConnectionLost,
+    Distrusted,
     JournalError,
     OutOfSpace,
     PeerAborted,
@@ -94,7 +93,7 @@ def test_both_kinds_of_refusal_are_answered_by_their_reason(kind: type) -> None:
         (OutOfSpace("full"), 0xA700),
         (SpoolError("failed"), 0xA700),
         (MemoryError(), 0xA700),
-        (JournalError("failed"), 0x0110),
+        (JournalError("failed"), 0xA700),
         (ValueError("SMITH^JOHN"), 0x0110),
         (KeyError(), 0x0110),
     ],
@@ -140,8 +139,7 @@ def wrapped(cause: Exception) -> Exception:
         (PeerRejected(1, 1, 3), Verdict.DESTINATION_REFUSES),
         (PeerRejected(2, 3, 1), Verdict.TEMPORARY),
         (PeerRejected(2, 3, 2), Verdict.TEMPORARY),
-        (SSLCertVerificationError(), Verdict.DESTINATION_REFUSES),
-        (wrapped(SSLCertVerificationError()), Verdict.DESTINATION_REFUSES),
+        (Distrusted("TLS: certificate has expired"), Verdict.DESTINATION_REFUSES),
         (wrapped(OSError()), Verdict.TEMPORARY),
         (PeerAborted(0, 0), Verdict.TEMPORARY),
         (Timeout("too slow"), Verdict.TEMPORARY),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import subprocess
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -270,6 +272,7 @@ def test_an_abort_or_a_close_inside_a_message_abandons_it(
         (b"\x04\0\xff\xff\xff\xff", 2, 6),
         (b"\x05\0\xff\xff\xff\xff", 2, 6),
         (pdu(P_DATA, pdv(99, IN_BOTH, store_command())), 2, 6),
+        (pdu(P_DATA, pdv(0, IN_BOTH, store_command())), 2, 6),
         (pdu(P_DATA, pdv(1, LAST, b"data")), 2, 6),
         (pdu(P_DATA, pdv(1, COMMAND, b"") + pdv(3, COMMAND, b"")), 2, 6),
         (pdu(P_DATA, pdv(1, IN_BOTH, store_command()) * 2), 2, 6),
@@ -283,7 +286,14 @@ def test_an_abort_or_a_close_inside_a_message_abandons_it(
     ids=[
         *("unknown type", "second request", "unasked release", "no value", "length 0"),
         *("length 1", "length too long", "4 GiB", "4 GiB release", "unknown context"),
-        *("data first", "context changes", "command twice", "no field", "cut command"),
+        *(
+            "context 0",
+            "data first",
+            "context changes",
+            "command twice",
+            "no field",
+            "cut command",
+        ),
         *("response", "unknown command", "endless command", "empty fragments"),
     ],
 )
@@ -630,3 +640,22 @@ def test_the_answer_to_a_request_names_our_maximum(raw: RawPeer) -> None:
 
     assert kind == AC
     assert b"\x51\0\0\4" + Limits().pdu_bytes.to_bytes(4, "big") in body
+
+
+def test_an_ended_association_is_let_go_of_at_once(listener: Listener, raw: RawPeer) -> None:
+    """Its buffer of a quarter of a megabyte must not wait until cycles are collected."""
+    raw.associate()
+    (found,) = listener._open
+    left = weakref.ref(found)
+    gc.collect()
+    gc.disable()
+    try:
+        del found
+        raw.release()
+        raw.sock.close()
+        ends_by = time.monotonic() + PATIENCE_S
+        while left() is not None and time.monotonic() < ends_by:
+            time.sleep(0.01)
+        assert left() is None
+    finally:
+        gc.enable()

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import resource
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -16,11 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scp.errors import AbortReason, ConnectionLost, ProtocolError, Stopping, Timeout
+from scp.settings import ServerTls
+from scp.tls import Acceptor
 from scp.wire import ABORT, P_DATA_TF, RELEASE_RQ, Signal, Wire
+from tests.certificates import Authority, Issued
 from tests.scp.raw_peer import PATIENCE_S, pdu
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 CAP = 64 * 1024
 SHORT_S = 0.2
@@ -280,3 +285,181 @@ def test_small_segments_and_their_acknowledgements_are_not_held_back() -> None:
         assert near.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert near.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
     line.close()
+
+
+@pytest.fixture(scope="module")
+def issued(peer: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Issued:
+    """A certificate for this machine."""
+    authority = Authority(peer("openssl"), tmp_path_factory.mktemp("wire"), "authority")
+    return authority.issue("node", alternative="DNS:localhost")
+
+
+def unverifying() -> ssl.SSLContext:
+    """A peer that trusts anybody."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+@pytest.fixture
+def secured(
+    issued: Issued, signals: tuple[Signal, Signal]
+) -> Iterator[tuple[Wire, ssl.SSLSocket]]:
+    """A wire over TLS and its peer, whose sockets buffer little."""
+    near, plain = connection()
+    line = Wire(near, CAP, stop=signals[0], drain=signals[1])
+    line.caps = {P_DATA_TF: CAP, RELEASE_RQ: 4}
+    acceptor = Acceptor(ServerTls(issued.certificate, issued.key))
+    thread = threading.Thread(target=line.secure, args=(acceptor.channel(), soon()))
+    thread.start()
+    peer = unverifying().wrap_socket(plain)
+    thread.join(PATIENCE_S)
+    yield line, peer
+    line.close()
+    peer.close()
+
+
+def test_pdus_come_and_go_over_tls(secured: tuple[Wire, ssl.SSLSocket]) -> None:
+    """The longest kind, several in a record, one in many records, one byte at a time."""
+    line, peer = secured
+    long, short = bytes(range(256)) * (CAP // 256), b"short"
+    peer.sendall(pdu(P_DATA_TF, short) * 3 + pdu(P_DATA_TF, long))
+    assert [line.receive(first_by=soon())[1] for _ in range(3)] == [short] * 3
+    assert line.receive(first_by=soon())[1] == long
+    for byte in pdu(P_DATA_TF, short):
+        peer.sendall(bytes([byte]))
+    assert line.receive(first_by=soon())[1] == short
+    assert line.received_bytes == 4 * (6 + len(short)) + 6 + CAP
+
+    line.send(long * 3, soon())
+    heard = b""
+    while len(heard) < 3 * CAP:
+        heard += peer.recv(CAP)
+    assert heard == long * 3
+    line.finish(0.0)
+    assert peer.recv(1) == b""
+
+
+@pytest.mark.parametrize("said", [b"", b"\x04"])
+def test_silence_over_tls_ends_at_its_deadline_and_costs_no_cpu(
+    secured: tuple[Wire, ssl.SSLSocket], said: bytes
+) -> None:
+    """Whether nothing has come or half a header."""
+    line, peer = secured
+    peer.sendall(said)
+    begun, cpu = time.monotonic(), time.thread_time()
+
+    with pytest.raises(Timeout):
+        line.receive(first_by=begun + SHORT_S, complete_by=begun + SHORT_S)
+    assert time.monotonic() - begun < PATIENCE_S
+    assert time.thread_time() - cpu < SHORT_S / 4
+
+
+def test_a_peer_that_reads_nothing_over_tls_cannot_hold_a_sender(
+    secured: tuple[Wire, ssl.SSLSocket],
+) -> None:
+    """And what waits for it is one buffer, not the whole."""
+    line, _ = secured
+
+    with pytest.raises(Timeout):
+        line.send(bytes(64 * 1024 * 1024), time.monotonic() + SHORT_S)
+    assert line.sent_bytes < 32 * 1024 * 1024
+
+
+def test_nobody_reads_ahead_of_a_wire_over_tls(secured: tuple[Wire, ssl.SSLSocket]) -> None:
+    """Back pressure: what is not asked for stays in the sender."""
+    line, peer = secured
+    peer.settimeout(SHORT_S)
+    with pytest.raises(TimeoutError):
+        peer.sendall(pdu(P_DATA_TF, bytes(1000)) * 100_000)
+    line.receive(first_by=soon())
+
+    assert len(line._received) + line._capacity < 4 * CAP
+    assert line.received_bytes < 2 * CAP
+
+
+def test_stop_and_drain_end_waits_over_tls(
+    secured: tuple[Wire, ssl.SSLSocket], signals: tuple[Signal, Signal]
+) -> None:
+    """As they do in the clear."""
+    line, peer = secured
+    stop, drain = signals
+    drain.set()
+    with pytest.raises(Stopping):
+        line.receive(first_by=soon(), interruptible=True)
+    peer.sendall(pdu(P_DATA_TF, b"body"))
+    assert line.receive(first_by=soon())[1] == b"body"
+
+    stop.set()
+    with pytest.raises(Stopping):
+        line.receive(first_by=soon())
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00"])
+def test_a_handshake_that_hangs_ends_at_its_deadline(issued: Issued, said: bytes) -> None:
+    """Silence, or the first five bytes of a hello."""
+    near, peer = connection()
+    line = Wire(near, CAP)
+    peer.sendall(said)
+    channel = Acceptor(ServerTls(issued.certificate, issued.key)).channel()
+    with peer, contextlib.closing(line), pytest.raises(Timeout):
+        line.secure(channel, time.monotonic() + SHORT_S)
+
+
+@pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\n\r\n", pdu(1, bytes(100)), bytes(70_000)])
+def test_what_is_no_tls_gets_no_further(issued: Issued, said: bytes) -> None:
+    """And no byte is answered."""
+    near, peer = connection()
+    line = Wire(near, CAP)
+    peer.sendall(said)
+    channel = Acceptor(ServerTls(issued.certificate, issued.key)).channel()
+    with peer:
+        with pytest.raises(ConnectionLost, match="TLS: "):
+            line.secure(channel, soon())
+        peer.shutdown(socket.SHUT_WR)
+        line.finish(PATIENCE_S)
+        assert peer.recv(1) == b""
+
+
+@pytest.mark.parametrize("farewell", [True, False])
+def test_a_peer_that_closes_over_tls_is_lost(
+    secured: tuple[Wire, ssl.SSLSocket], *, farewell: bool
+) -> None:
+    """With a farewell of TLS or without one."""
+    line, peer = secured
+    if farewell:
+        peer.settimeout(SHORT_S)
+        with contextlib.suppress(TimeoutError):
+            peer.unwrap()
+    else:
+        peer.close()
+    with pytest.raises(ConnectionLost):
+        line.receive(first_by=soon())
+
+
+def test_a_cut_over_tls_ends_the_conversation_and_says_nothing_in_the_clear(
+    secured: tuple[Wire, ssl.SSLSocket],
+) -> None:
+    """From any thread, in the middle of whatever the owner does."""
+    line, _ = secured
+    line.cut()
+
+    with pytest.raises(ConnectionLost):
+        line.receive(first_by=soon())
+    with pytest.raises(ConnectionLost):
+        line.send(b"farewell", soon())
+
+
+def test_a_rest_ends_with_its_time_or_with_a_signal(
+    ends: tuple[Wire, socket.socket], signals: tuple[Signal, Signal]
+) -> None:
+    """A connection that waits for its turn does not hold up a stop."""
+    line, peer = ends
+    peer.sendall(b"x")
+    begun = time.monotonic()
+    line.rest(SHORT_S)
+    assert time.monotonic() - begun >= SHORT_S
+
+    signals[1].set()
+    with pytest.raises(Stopping):
+        line.rest(PATIENCE_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -189,3 +190,35 @@ def test_files_that_are_no_certificate_are_told(tmp_path):
 
     with pytest.raises(KeyFileError, match=r"rest\.crt: .* in PEM"):
         ApiServer(("127.0.0.1", 0), tls=files)
+
+
+def test_a_handshake_that_hangs_is_ended(certificate):
+    """Long before asyncio's minute: nothing is said, or the beginning of a hello."""
+    hurried = Patience(tls_s=0.3)
+    with served(small_app(guard()), tls=certificate, patience=hurried) as server:
+        begun = time.monotonic()
+        for said in (b"", b"\x16\x03\x01\x02\x00"):
+            with socket.create_connection(server.address, timeout=20) as sock:
+                sock.sendall(said)
+                with contextlib.suppress(ConnectionResetError):
+                    assert sock.recv(1) == b""
+        assert time.monotonic() - begun < 10
+
+
+def test_a_new_certificate_counts_from_the_next_connection(certificate, tmp_path):
+    """And the connection that is open goes on."""
+    files = (tmp_path / "rest.crt", tmp_path / "rest.key")
+    for source, target in zip(certificate, files, strict=True):
+        shutil.copy(source, target)
+    context = ssl.create_default_context(cafile=certificate[0])
+    with served(small_app(guard()), tls=files) as server:
+        asking = HTTPSConnection("127.0.0.1", server.address[1], context=context, timeout=10)
+        asking.request("GET", "/things/1")
+        assert asking.getresponse().read() == b"1"
+        for target in files:
+            target.write_text("no PEM")
+        with pytest.raises(KeyFileError):
+            server.reload_certificate()
+        asking.request("GET", "/things/1")
+        assert asking.getresponse().read() == b"1"
+        asking.close()

@@ -38,7 +38,9 @@ def stored(tmp_path):
 
 def work(stored, treatment=BASIC, **changes) -> Rewriting:
     """The work of a job that takes all that is stored."""
-    order = Order(stored.instances(), treatment, lambda news: {"Made": len(news)}, "ModifiedFrom")
+    order = Order(
+        stored.instances(), treatment, lambda news: {"Made": len(list(news))}, "ModifiedFrom"
+    )
     return Rewriting(
         replace(order, **changes),
         stored.catalogue,
@@ -75,7 +77,7 @@ def test_nobody_sees_a_result_before_the_commit(stored) -> None:
 
 def test_the_results_come_in_the_order_of_their_sources(stored) -> None:
     """Whatever thread made them: the first result is that of the first instance."""
-    order = Order(stored.instances(), BASIC, lambda news: {"Made": news}, "AnonymizedFrom")
+    order = Order(stored.instances(), BASIC, lambda news: {"Made": list(news)}, "AnonymizedFrom")
     rewriting = work(stored, results=order.results)
 
     rewriting.run(go_on)
