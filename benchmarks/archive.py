@@ -1,7 +1,8 @@
 """A stored study anonymized over REST: the same request to Anonode and to Orthanc.
 
 Both hold the same instances on the same disk and sync what they write. Rounds are interleaved;
-each makes a study of its own, so that the archives grow alike.
+each makes a study of its own, so that the archives grow alike. In the end the study is made larger
+and anonymized once more: what that takes of memory should not grow with it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+TIMES: Final = 4
+"""How many times larger the study is in the end."""
 _LIMIT_S: Final = 600
 _REST: Final = """\
 rest:
@@ -32,7 +35,13 @@ rest:
 
 @dataclass(frozen=True, slots=True)
 class Anonymized:
-    """What one server took for one study; bytes are of memory."""
+    """What one server took for one study; bytes are of memory, its processes together.
+
+    Attributes:
+        peak_bytes: The most until the study was made larger.
+        grown_bytes: How much more that is than before the first round.
+        larger_bytes: How much more it was for the larger study.
+    """
 
     server: str
     instances: int
@@ -40,6 +49,7 @@ class Anonymized:
     best_s: float
     peak_bytes: int
     grown_bytes: int
+    larger_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +89,43 @@ def run(folder: Path, *, count: int, rounds: int) -> list[Anonymized]:
     servers = [server for server in (ANONODE, ORTHANC) if server.installed]
     with ExitStack() as stack:
         archives = [stack.enter_context(_archive(server, folder)) for server in servers]
-        studies = [_uploaded(archive, count) for archive in archives]
-        resting = [processes.peak_bytes(archive.started.pid) for archive in archives]
+        studies = [_uploaded(archive, range(count)) for archive in archives]
+        resting = _peaks(archives)
         took: list[list[float]] = [[] for _ in archives]
         for _ in range(rounds):
             for archive, study, seconds in zip(archives, studies, took, strict=True):
                 seconds.append(archive.anonymize(study, count))
-        return [
-            _measured(archive, count, seconds, before)
-            for archive, seconds, before in zip(archives, took, resting, strict=True)
-        ]
+        peaks = _peaks(archives)
+        for archive, study in zip(archives, studies, strict=True):
+            _uploaded(archive, range(count, TIMES * count))
+            archive.anonymize(study, TIMES * count)
+        memory = list(zip(resting, peaks, _peaks(archives), strict=True))
+    return [
+        Anonymized(
+            archive.started.server.name,
+            count,
+            statistics.median(seconds),
+            min(seconds),
+            peak,
+            peak - before,
+            larger - peak,
+        )
+        for archive, seconds, (before, peak, larger) in zip(archives, took, memory, strict=True)
+    ]
 
 
-def _measured(archive: _Archive, count: int, took: list[float], before: int) -> Anonymized:
-    peak, name = processes.peak_bytes(archive.started.pid), archive.started.server.name
-    return Anonymized(name, count, statistics.median(took), min(took), peak, peak - before)
+def _peaks(archives: list[_Archive]) -> list[int]:
+    return [processes.peak_bytes(archive.started.pid) for archive in archives]
 
 
-def _uploaded(archive: _Archive, count: int) -> str:
-    """The study's identifier, once all of it is stored."""
+def _uploaded(archive: _Archive, numbers: range) -> str:
+    """The study's identifier, once these instances of it are stored as well."""
     dataset = instances.part10(instances.ct(512))
     answers = [
         archive.post(
             "/instances", instances.with_uid(dataset, instances.instance_uid(9, 0, number))
         )
-        for number in range(count)
+        for number in numbers
     ]
     return str(answers[0]["ParentStudy"])
 

@@ -11,7 +11,6 @@ The promise:
    instance. What must not be lost before a file goes is committed durably (`sweep`).
 4. Only values of de-identified instances are written, and no message quotes one.
 5. Any number of processes may read while the node runs, and one may write between its commits.
-   What a life that ended without a stop left in the log is made durable before anything else.
 6. A row that decides which bytes are sent as what is checked when it is read: one that has
    changed by itself names no bytes that could be sent. `is_consistent` looks at the rest.
 7. On a full disk what is no instance is written by means of a reserve: see `Ballast`.
@@ -73,8 +72,8 @@ CORRUPT: Final = "SQLITE_CORRUPT"
 NONSENSE: Final = "(SQLITE_ERROR)"
 """A statement that does not fit the tables: the tables have changed, the statements cannot."""
 REMEDY: Final = (
-    "restore it from a copy, or salvage what can be read of it into a new one with"
-    f" `sqlite3 {FILE_NAME} .recover | sqlite3 salvaged`"
+    "restore it from a copy; without one, salvage what can be read of it into a new one by"
+    " .recover of SQLite's command line, or by .dump where that lacks it"
 )
 """What to do about a damaged journal."""
 BUSY_S: Final = 10.0
@@ -259,7 +258,7 @@ class Journal:
         self._writer: Writer | None = None
         self._queue = CommitQueue(self._commit)
         if not existing:
-            self._writer = self._open_writer(is_first=True)
+            self._writer = self._open_writer()
         elif not path.exists():
             raise JournalError("there is no journal yet: the node has not been started here")
         self._reader = _engine(path, "ro")
@@ -677,15 +676,13 @@ class Journal:
     def _for_writing(self) -> Writer:
         with self._opening:
             if self._writer is None:
-                self._writer = self._open_writer(is_first=False)
+                self._writer = self._open_writer()
             return self._writer
 
-    def _open_writer(self, *, is_first: bool) -> Writer:
+    def _open_writer(self) -> Writer:
         with self._translated():
             writer = Writer(_engine(self._path, "rwc"))
             try:
-                if is_first:
-                    _make_durable(writer.raw)
                 _prepare(writer)
             except BaseException:
                 writer.close()
@@ -886,24 +883,6 @@ def _make_private(path: Path) -> None:
     except OSError as error:
         code = errno.errorcode.get(error.errno or 0, "unknown error")
         raise JournalError(f"the journal cannot be made or opened for writing ({code})") from None
-
-
-def _make_durable(raw: sqlite3.Connection) -> None:
-    """Move what an earlier life left in the log into the database proper, and begin a new log.
-
-    What it wrote there and did not sync reads as if it were durable, also where the sync has
-    failed: nothing may be acknowledged because of it, nothing may be written behind it, and what
-    a loss of power would leave of it must not count any more.
-    """
-    try:
-        [(_, in_log, _)] = raw.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
-        if in_log > 0:
-            # Any commit writes the beginning of the new log, and syncs it.
-            raw.execute(f"PRAGMA user_version={_version(raw)}")
-    except sqlite3.OperationalError as error:
-        # Where the database has no room to grow the log was synced all the same, before that.
-        if _name_of(error) != FULL:
-            raise
 
 
 def _prepare(writer: Writer) -> None:

@@ -8,9 +8,11 @@ The promise:
    with the remedy.
 3. Files that no row names are deleted only where the journal is sound. Where it may have lost
    their rows they are set aside; where it is gone altogether the node does not start.
-4. Rows without their files are noted as lost: what is owed of them has failed, and a resend
+4. Whatever an earlier life has left in the log is durable before anything follows from it: what
+   it did not sync reads as if it had, also where the sync has failed.
+5. Rows without their files are noted as lost: what is owed of them has failed, and a resend
    brings them back.
-5. Only a stop in good order says that what is stored needs no look. Whatever was added since the
+6. Only a stop in good order says that what is stored needs no look. Whatever was added since the
    last one is compared with its digests after the start: see `scrub`.
 """
 
@@ -103,14 +105,15 @@ class Recovery:
         log, index = log_of(path), index_of(path)
         with translated("the journal's log cannot be read"):
             state = read_log(log, index, lambda: frames_found(path))
-        if not state.is_damaged:
-            return
         self._is_doubtful = state.is_loss
         if state.is_outdated:
             self._spool.set_aside_private(log.name)
             with suppress(OSError):
                 index.unlink()
-        self._tell(state)
+        elif state.written:
+            self._spool.renew_private(log.name)
+        if state.is_damaged:
+            self._tell(state)
 
     def _tell(self, state: LogState) -> None:
         if state.is_loss:

@@ -10,7 +10,7 @@ The promise:
    failed with the reason, and the same instance sent again takes its place. Only that one.
 5. A file that cannot be read may be there all the same: that is said, and nothing is changed.
 
-Before a send the bytes are compared as well: see `worker`.
+Before a send the bytes are compared as well, by whoever sends them.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ FIRST_BYTES_PER_S: Final = 64 << 20
 """Of what was added since the last stop in good order."""
 BYTES_PER_S: Final = 8 << 20
 """Of the rest: half a terabyte in a day."""
-FILE_BYTES: Final = 64 << 10
-"""What a file costs beside its bytes."""
+FILE_BYTES: Final = 256 << 10
+"""What a file costs beside its bytes: 256 of them in a second, at most."""
+BEGIN_S: Final = 2.0
+"""After the start, which is not to wait for this."""
 ROUND_S: Final = 7 * 86_400.0
 BATCH: Final = 200
 AGAIN_S: Final = 60.0
@@ -113,6 +115,7 @@ class Scrub:
         return damaged
 
     def _run(self) -> None:
+        self._stopping.wait(BEGIN_S)
         while not self._stopping.is_set():
             try:
                 if not self._is_journal_checked:

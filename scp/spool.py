@@ -171,6 +171,26 @@ class Spool:
                 self._root.sync_folder(self._data)
         return self._data / name
 
+    def renew_private(self, name: str) -> None:
+        """Write what is read of a file beside the instances over it, and sync that.
+
+        Bytes whose sync has failed are read as if they were on the disk, and no later sync
+        writes them.
+
+        Raises:
+            SpoolError: It cannot be read or written.
+        """
+        files, path = self._files, self._data / name
+        with translated("a file of the data folder cannot be made durable"):
+            reader, writer = files.open(path), files.open_to_write(path)
+            try:
+                while piece := files.read(reader, PIECE_BYTES):
+                    _write_all(files, writer, [piece])
+                self._root.sync(lambda: files.sync(writer))
+            finally:
+                files.close(reader)
+                files.close(writer)
+
     def lock(self) -> None:
         """Keep every other node away from the folder until `close`; may be called again.
 

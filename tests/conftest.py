@@ -5,6 +5,7 @@ ANONODE_REQUIRE_PEERS   1 turns "peer not installed" from a skip into a failure
 ANONODE_SLOW_FACTOR     how much slower than a desktop this machine is; multiplies deadlines
 ANONODE_NIGHTLY         1 makes the tests of faults as large as a night allows (tests/sizes.py)
 ANONODE_FIGURES         a file for what the tests of the promises measure (tests/figures.py)
+ANONODE_SEED            replays one seed of the simulation and tells its story (tests/model)
 HYPOTHESIS_PROFILE      quick (the same examples every time) or thorough (many, random)
 """
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUCCESS = 0x0000
-AGAIN_S = 0.02
+AGAIN_S = 0.01
 PATIENCE_S = 20.0
 REFUSALS_IN_A_ROW = 20
 """After which a sender begins a new association, as modalities do."""
@@ -106,14 +106,13 @@ class Foreigner:
         self._thread.join(PATIENCE_S)
 
     def _fill(self) -> None:
-        number = 0
-        while not self._stopping.wait(0.0 if not self._full.is_set() else AGAIN_S):
-            number += 1
+        while not self._stopping.is_set():
             if self._free() <= (0 if self._inodes else LEFT_BYTES):
                 self._full.set()
+                self._stopping.wait(AGAIN_S)
                 continue
             with suppress(OSError):
-                self._take_one(self._folder / f"{number}.{time.monotonic_ns()}")
+                self._take_one(self._folder / f"{time.monotonic_ns()}")
 
     def _free(self) -> int:
         stat = os.statvfs(self._folder)

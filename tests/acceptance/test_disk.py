@@ -42,7 +42,7 @@ destinations:
 routes:
   - {{from: CT1, to: ANONODE, profile: research, store: false, forward: [archive]}}
 """
-HOLD_S = size(ci=4, nightly=60)
+HOLD_S = size(ci=3, nightly=60)
 LOG_BYTES_PER_MINUTE = 1 << 20
 TURNED_AWAY = ({0xA700}, {(2, 3, 1)})
 """The only status, and the only rejection, that a full disk may be answered with."""
@@ -102,15 +102,19 @@ def fill_hold_and_free(folder: Path, *, inodes: bool, deadline_s) -> dict[str, f
     node.start()
     node.config = CONFIG.format(port=node.port, archive=archive.port)
     try:
-        with Senders(node.port) as senders, ExitStack() as later:
+        rows = 64 if inodes else 256
+        with Senders(node.port, rows=rows) as senders, ExitStack() as later:
             assert senders.wait_for(lambda: bool(senders.refused), 60)
             with Foreigner(node.data, inodes=inodes) as foreigner:
                 seen = _hold(node, senders)
                 archive.start()
                 later.callback(archive.stop)
                 seen["delivered_while_full"] = _deliver(node, archive, senders)
+                # A stop empties the journal's log: what that frees is taken as well.
+                assert node.terminate() == 0
                 foreigner.rest()
-                node.kill()
+                foreigner.take()
+                foreigner.rest()
                 node.start()
                 foreigner.take()
                 _settle(senders)

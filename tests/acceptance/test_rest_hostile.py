@@ -272,7 +272,7 @@ def _file_of_zeros(total: int) -> bytes:
 
 
 def _bombs() -> Iterator[tuple[str, bytes]]:
-    zeros = _file_of_zeros(300 * MIB)
+    zeros = _file_of_zeros(120 * MIB)
     inner, packed = _zip(("a.dcm", zeros)), gzip.compress(zeros, 6)
     yield "a zip of zeros", inner
     yield "a gzip of zeros", packed

@@ -18,8 +18,8 @@ from rules import Pseudonyms
 from scp.errors import PeerAborted, PeerRejected, TransportError
 from scp.journal import FILE_NAME
 from tests import instances
-from tests.acceptance.managed import ManagedNode
 from tests.acceptance.loaded import AGAIN_S, PROFILE, SENDERS, Load
+from tests.acceptance.managed import ManagedNode
 from tests.encoded import EXPLICIT
 from tests.scp import raw_peer
 from tests.sizes import size

@@ -3,9 +3,8 @@
     pip install atheris
     python -m tests.fuzz.guided FOLDER [-max_total_time=170 ...]
 
-FOLDER keeps the inputs that reach something new; what breaks a promise is left beside it as
-`crash-*`. The first three bytes of an input choose transfer syntax, profile and pieces. What it
-has found is in `found/`, which the tests try every time.
+FOLDER keeps the inputs that reach something new; what breaks a promise is left in the current one
+as `crash-*`. A few that together reach most are in `found/`, which the tests try every time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Inputs as files: what a search has found, kept so that it is tried every time.
+"""Inputs as files: what a guided search has kept, so that it is tried every time.
 
 Three bytes choose transfer syntax, profile and the size of the pieces; the dataset follows.
 """

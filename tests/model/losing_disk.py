@@ -44,6 +44,8 @@ class LosingDisk(ForgetfulDisk):
         fails_sync_in: How many syncs succeed before one fails with EIO; None for no such fault.
         has_failed: Whether a sync has failed since the node was started.
         danger: How often the process dies right after it has removed a file.
+        shared: What the connections to each database share.
+        indexes: What an earlier life left of the index of each log.
     """
 
     def __init__(self, chance: Random, forgets: frozenset[str] = frozenset()) -> None:
@@ -55,6 +57,8 @@ class LosingDisk(ForgetfulDisk):
         self.fails_sync_in: int | None = None
         self.has_failed = False
         self.danger = 0.0
+        self.shared: dict[str, object] = {}
+        self.indexes: dict[str, bytes] = {}
         self._kinds: dict[int, str] = {}
 
     @property
@@ -77,8 +81,8 @@ class LosingDisk(ForgetfulDisk):
     def write(self, descriptor: int, buffers: Sequence[bytes | memoryview]) -> int:
         content = b"".join(buffers)
         taken = content[: self.chance.randint(1, len(content))]
-        node = self._open[descriptor]
-        self.write_at(node, taken, len(node.data))
+        self.write_at(self._open[descriptor], taken, self._at[descriptor])
+        self._at[descriptor] += len(taken)
         return len(taken)
 
     def sync(self, descriptor: int) -> None:

@@ -21,7 +21,7 @@ from scp.forwarder import Worker
 from scp.instance import StoredFile
 from scp.journal import Added, Journal, Writer, add_instance
 from scp.spool import Draft, Recovery, Spool
-from tests.model.simulation import Parts
+from tests.model.life import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -234,7 +234,7 @@ SYNCS = (
     Mutant("no sync of the mark before the unlink", Parts(journal=Forgiving)),
     Mutant(
         "no sync of what an earlier life left in the log",
-        patches=((journals, "_make_durable", lambda _: None),),
+        patches=((Spool, "renew_private", lambda *_: None),),
     ),
 )
 """Each sync of the product."""

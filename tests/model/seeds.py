@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 
 from scp import logs
-from tests.model.simulation import Tally, Violated, Worlds
+from tests.model.judge import Violated
+from tests.model.simulation import Tally, Worlds
 
 CHECKOUT = Path(__file__).parents[2]
 MOST_FAILURES = 5

@@ -1,11 +1,11 @@
 """A node in a world that a seed decides: receptions, deliveries, faults, deaths, losses of power.
 
-The spool, the journal with SQLite below it, the ingest and the workers are the product's own.
-The disk, the clocks, chance, the senders and the destinations are not. Everything happens in one
-thread, one step after the other; several receptions are open at a time, and what a worker does
-is interrupted by receptions in the middle of an instance. Equal seeds give equal runs.
+The spool, the journal with SQLite below it, its recovery, the ingest and the workers are the
+product's own. The disk, the clocks, chance, the senders and the destinations are not. Everything
+happens in one thread, one step after the other; several receptions are open at a time, and what a
+worker does is interrupted by receptions in the middle of an instance. Equal seeds give equal runs.
 
-What holds after every start, and at the end (`Judge`):
+What holds after every start, and at the end (`judge`):
 
 1. What was acknowledged is stored where its route says so, and delivered, owed, or failed for a
    reason that its destination gave (P1, P4).
@@ -23,148 +23,41 @@ from __future__ import annotations
 import copy
 import random
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from rules.report import Report
 from scp import journal_schema as sql
-from scp.errors import JournalError, ScpError
-from scp.forwarder import Policy, Surroundings, Worker, sweep
-from scp.ingest import Ingest
-from scp.instance import DeliveryState, Peer, StoredFile, StoreRequest
-from scp.journal import FILE_NAME, Journal, Writer
-from scp.spool import Spool
+from scp.errors import ScpError
+from scp.instance import Peer, StoreRequest
 from tests.model.destinations import Destination, Manner, Mood
+from tests.model.judge import Judge, Violated, demand
+from tests.model.life import POLICY, Life, Parts, Place, World
 from tests.model.losing_disk import LosingDisk, Loss
+from tests.model.sending import ROUTES, Engine, Sent
 from tests.model.sqlite_disk import SqliteDisk
 from tests.scp.disks import Died
-from tests.scp.storing import CT, EXPLICIT, META, MR, uid
+from tests.scp.storing import EXPLICIT, uid
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from scp.ingest import Reception
     from tests.scp.disks import Node as DiskNode
 
-DATA = "/srv/anonode/data"
 PEER = Peer("CT1", "ANONODE", "127.0.0.1")
-DANGER = 0.08
-"""How often a death follows the removal of a file, where an order is easily got wrong."""
-POLICY = Policy(base_s=5.0, cap_s=900.0)
 STEPS = 36
 FRESH_EVERY = 8
 """Every so manieth seed begins with the first start ever."""
+DANGER = 0.08
+"""How often a death follows the removal of a file, where an order is easily got wrong."""
 NUMBERS = 10
+MOST_OPEN = 4
 DEEPEST = 3
 """Starts in a row that may die before they are done."""
 OUTAGE_S = 2700.0
-TURNED = bytes(byte ^ 0xFF for byte in range(256))
-FLAWS = ("missing", "gone", "cannot be read", "changed")
-"""In an outcome: that the node has lost what it was to deliver."""
-
-
-class Violated(AssertionError):
-    """A promise does not hold; the message says which, and the seed."""
-
-
-class Place(PurePosixPath):
-    """A path on the disk of the simulation; what the product asks of the real one is done."""
-
-    def touch(self, mode: int = 0o600) -> None:
-        """It was made by the spool already."""
-
-
-class Silence:
-    """A log that nobody reads."""
-
-    def info(self, event: str, /, **fields: str | float) -> None:
-        """Say nothing."""
-
-    warning = error = info
-
-
-@dataclass(frozen=True)
-class Route:
-    """A route as the configuration has it."""
-
-    store: bool
-    forward: tuple[str, ...]
-    profile: str = "basic"
-
-
-ROUTES = (
-    Route(store=True, forward=("pacs",)),
-    Route(store=False, forward=("pacs",)),
-    Route(store=False, forward=("pacs", "archive")),
-    Route(store=True, forward=("archive",)),
-    Route(store=True, forward=()),
-)
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What somebody sends: its number makes its UIDs."""
-
-    number: int
-    content: bytes
-    route: Route
-
-    @property
-    def sop_class(self) -> str:
-        return MR if self.number % 3 == 0 else CT
-
-    @property
-    def dataset(self) -> bytes:
-        """What becomes of it."""
-        return self.content.translate(TURNED) + b"end"
-
-
-class Engine:
-    """Stands in for the rules: turns every byte, and is slow to begin or quick."""
-
-    def __init__(self, sent: Sent) -> None:
-        """Prepare for one instance."""
-        self._sent = sent
-        self._begun = False
-
-    def feed(self, fragment: memoryview) -> list[bytes | memoryview]:
-        """Give what a fragment has become."""
-        head = [] if self._begun else [META]
-        self._begun = True
-        return [*head, bytes(fragment).translate(TURNED)]
-
-    def finish(self) -> tuple[list[bytes | memoryview], Report]:
-        """Give the rest."""
-        sent = self._sent
-        report = Report(
-            sent.sop_class,
-            uid(sent.number),
-            "2.25.7",
-            "2.25.8",
-            "P",
-            "CT",
-            EXPLICIT,
-            {"X": 3},
-            {},
-            "digest",
-        )
-        return [*([] if self._begun else [META]), b"end"], report
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-@dataclass
-class Promise:
-    """What was acknowledged of one instance."""
-
-    dataset: bytes
-    stored: bool
-    owed: set[str]
 
 
 @dataclass
@@ -176,72 +69,12 @@ class Tally:
     deaths: int = 0
     losses: int = 0
     faults: int = 0
-    delivered: int = 0
     operations: int = 0
 
     def add(self, other: Tally) -> None:
         """Count another run."""
         for name in vars(other):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a node is made of; a mutant of the product is made of others.
-
-    Attributes:
-        forgets: Kinds of syncs that do nothing: `losing_disk.kind`.
-    """
-
-    spool: type[Spool] = Spool
-    journal: type[Journal] = Journal
-    forgets: frozenset[str] = frozenset()
-
-
-def mortal(parts: Parts) -> type[Journal]:
-    """The journal of a process that may die: SQLite cannot pass on a death, so this does."""
-
-    class Mortal(parts.journal):
-        """Dies where the disk did."""
-
-        disk: LosingDisk
-
-        def rows(self, *arguments: object, **named: object) -> object:
-            return self._or_die(super().rows, *arguments, **named)
-
-        def write(self, *arguments: object, **named: object) -> object:
-            return self._or_die(super().write, *arguments, **named)
-
-        def checkpoint(self) -> None:
-            self._or_die(super().checkpoint)
-
-        def _or_die(
-            self, act: Callable[..., object], *arguments: object, **named: object
-        ) -> object:
-            try:
-                return act(*arguments, **named)
-            finally:
-                if self.disk.is_dead:
-                    raise Died
-
-    return Mortal
-
-
-@dataclass
-class Node:
-    """One life of the node: from a start to a death."""
-
-    spool: Spool
-    journal: Journal
-    ingest: Ingest
-    workers: dict[str, Worker]
-    receptions: list[tuple[Sent, Reception, list[bytes]]] = field(default_factory=list)
-    due_at: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def must_stop(self) -> bool:
-        """Whether a sync has failed."""
-        return self.spool.fatal.is_set() or self.journal.fatal.is_set()
 
 
 class Simulation:
@@ -263,58 +96,82 @@ class Simulation:
             used: The disk that most seeds begin with; the others, and without it all, begin
                 with an empty one.
         """
-        self._used = used
         self.chance = random.Random(seed)  # noqa: S311 - a seed is the point
         self.seed = seed
         self.parts = parts or Parts()
         self.tally = Tally()
-        self.promises: dict[int, Promise] = {}
-        self.expected: dict[str, set[bytes]] = {}
+        self.story: list[str] = []
         self.now = 1_700_000_000.0
         self._sqlite = sqlite
-        self._journal = mortal(self.parts)
         self._sending: Sent | None = None
         self._is_nested = False
-        self.story: list[str] = []
         self._unanswered: list[Sent] = []
-        self._opened: list[Journal | _Halved] = []
-        self._swap = self._draws()
         self.destinations = {
-            name: Destination(name, self.chance, self.clock, during=self._meanwhile)
+            name: Destination(name, self.chance, self._clock, during=self._meanwhile)
             for name in ("pacs", "archive")
         }
-        self.disk = LosingDisk(self.chance, self.parts.forgets)
-        self._make_world()
-
-    # ---- what the node takes from outside
-
-    def clock(self) -> float:
-        """Both clocks."""
-        return self.now
-
-    def _draws(self) -> Callable[[], float]:
-        """Chance for the backoff, never so small that attempts could not be counted."""
-        return lambda: 0.5 + self.chance.random() / 2
-
-    def _engine(self, _route: object, _request: object) -> Engine:
-        assert self._sending is not None
-        return Engine(self._sending)
-
-    # ---- running
+        self.judge = Judge(self.destinations)
+        self._world = World(
+            sqlite,
+            clock=self._clock,
+            # Never so small that attempts could not be counted.
+            random=lambda: 0.5 + self.chance.random() / 2,
+            names=self._names,
+            engine=lambda _route, _request: Engine(self._sending),
+            destinations=self.destinations,
+            wake=self._wake,
+        )
+        self.disk = self._new_disk(used)
+        self.life = Life(self.disk)
 
     def run(self) -> Tally:
         """Let everything happen; raises Violated."""
-        with self._sqlite.mounted(self.chance.randbytes):
+        with self.mounted():
             try:
                 self._live()
-            except Violated:
-                raise
             except Exception as error:
-                raise Violated(f"seed {self.seed}: {type(error).__name__}: {error}") from error
+                kind = "" if isinstance(error, Violated) else f"{type(error).__name__}: "
+                raise Violated(f"seed {self.seed}: {kind}{error}") from error
             finally:
-                self._close()
+                self.life.end()
         self.tally.operations += self.disk.operations
         return self.tally
+
+    def mounted(self) -> object:
+        """A block in which SQLite uses the disk of this simulation."""
+        Place.sqlite = self._sqlite
+        return self._sqlite.mounted(self.chance.randbytes)
+
+    def tell(self, event: str) -> None:
+        """Something happens; who replays a seed looks at the story."""
+        self.story.append(f"operation {self.disk.operations}: {event}")
+
+    # ---- what the node takes from outside
+
+    def _clock(self) -> float:
+        return self.now
+
+    def _names(self, size: int) -> bytes:
+        """Names by chance, in few folders."""
+        return bytes([self.chance.randrange(3)]) if size == 1 else self.chance.randbytes(size)
+
+    def _wake(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            self.life.due_at[name] = 0.0
+
+    def _new_disk(self, used: DiskNode | None) -> LosingDisk:
+        """The folder that the node is given: empty for some, as a stop has left it for others."""
+        disk = LosingDisk(self.chance, self.parts.forgets)
+        if used is not None and self.seed % FRESH_EVERY:
+            disk.root = copy.deepcopy(used)
+            return disk
+        for path in (PurePosixPath("/srv"), PurePosixPath("/srv/anonode")):
+            disk.make_folder(path)
+            disk.root.durable = dict(disk.root.entries or {})
+        disk.sync_node(disk.find(PurePosixPath("/srv")), "world")
+        return disk
+
+    # ---- the course of things
 
     def _live(self) -> None:
         self.start()
@@ -325,16 +182,15 @@ class Simulation:
             self._survive(Simulation._outage)
         self.disk.dies_at, self.disk.danger = None, 0.0
         self._drain()
-        self.judge_all()
+        self._judge()
         self.crash(loss=self.chance.choice([None, *Loss]))
-        self.judge_all()
 
     def _survive(self, act: Callable[[Simulation], None]) -> None:
         """Do something; a death in it is followed by a start."""
         self.tell(act.__name__.strip("_").replace("_", " "))
         try:
             act(self)
-            if self.node.must_stop:
+            if self.life.must_stop:
                 self._fault_is_over()
                 self.crash(loss=None)
         except Died:
@@ -344,76 +200,28 @@ class Simulation:
     def _how_it_ends(self) -> Loss | None:
         return self.chance.choice([None, Loss.EVERYTHING, Loss.ANYTHING])
 
+    def _judge(self) -> None:
+        self.judge.judge(self.life, self.disk, self.now)
+
     # ---- lives and deaths
 
-    def _make_world(self) -> None:
-        """The folder that the node is given: empty for some, as a stop has left it for others."""
-        if self._used is not None and self.seed % FRESH_EVERY:
-            self.disk.root = copy.deepcopy(self._used)
-            return
-        for path in (PurePosixPath("/srv"), PurePosixPath("/srv/anonode")):
-            self.disk.make_folder(path)
-            self.disk.root.durable = dict(self.disk.root.entries or {})
-        self.disk.sync_node(self.disk.find(PurePosixPath("/srv")), "world")
-
     def start(self) -> None:
-        """What the node does at its start, in its order; it may die in it."""
+        """Start a node; it may die in it, or fail, and is then started again."""
         for depth in range(DEEPEST + 1):
             if depth < DEEPEST and self.chance.random() < 0.25:
                 self._doom(self.chance.randint(1, 40))
+            self.life = Life(self.disk)
             try:
-                self.node = self._begin()
+                self.life.begin(self.parts, self._world)
+                break
             except Died:
                 self._end(self._how_it_ends())
-                continue
-            except ScpError:
-                # A fault in the start: the node exits, and is started again.
+            except ScpError as error:
+                demand(depth < DEEPEST, f"it does not start: {error}")
                 self._fault_is_over()
                 self._end(None)
-                continue
-            break
-        else:
-            self.disk.dies_at = None
-            self.node = self._begin()
-        self.judge_all()
+        self._judge()
         self.disk.danger = DANGER
-
-    def _begin(self) -> Node:
-        self._sqlite.disk = self.disk
-        spool = self.parts.spool(Place(DATA), files=self.disk, random_bytes=self._names)
-        path = spool.private_file(FILE_NAME)
-        journal = self._open_journal(path, spool.fatal)
-        self._opened.append(journal)
-        recovery = spool.recover(_by_prefix(journal))
-        self._demand(recovery.missing == (), "a row has no file")
-        journal.give_back()
-        sweep(journal, spool, Silence())
-        ingest = Ingest(
-            spool, journal, self._engine, wake=self._wake, log=Silence(), monotonic=self.clock
-        )
-        around = Surroundings(wall=self.clock, monotonic=self.clock, random=self._swap)
-        workers = {
-            name: Worker(name, journal, spool, destination.open, POLICY, around, Silence())
-            for name, destination in self.destinations.items()
-        }
-        return Node(spool, journal, ingest, workers)
-
-    def _open_journal(self, path: Place, fatal: threading.Event) -> Journal:
-        self._journal.disk = self.disk
-        journal = self._journal.__new__(self._journal)
-        try:
-            journal.__init__(path, wall=self.clock, fatal=fatal)
-        except (JournalError, Died):
-            if getattr(journal, "_writer", None) is not None:
-                self._opened.append(_Halved(journal._writer))
-            if self.disk.is_dead:
-                raise Died from None
-            raise
-        return journal
-
-    def _names(self, size: int) -> bytes:
-        """Names by chance, in few folders."""
-        return bytes([self.chance.randrange(3)]) if size == 1 else self.chance.randbytes(size)
 
     def crash(self, loss: Loss | None) -> None:
         """Death, with or without a loss of power; then the next start."""
@@ -422,18 +230,14 @@ class Simulation:
 
     def _end(self, loss: Loss | None) -> None:
         self.tell(f"death, loss {loss}")
-        self._close()
+        indexes = self._sqlite.indexes_left(self.disk)
+        self.life.end()
         self.tally.deaths += 1
         self.tally.losses += loss is not None
         self.tally.operations += self.disk.operations
         self.disk = self.disk.after_death() if loss is None else self.disk.after_power(loss)
-
-    def _close(self) -> None:
-        """Let go of connections without a further word to the disk."""
-        self.disk.dies_at = 0
-        for journal in self._opened:
-            journal.close()
-        self._opened.clear()
+        if loss is None or self.chance.random() < 0.5:
+            self.disk.indexes = indexes
 
     def _doom(self, operations: int) -> None:
         self.disk.dies_at = self.disk.operations + operations
@@ -446,8 +250,8 @@ class Simulation:
 
     def _receive(self) -> None:
         """Some sender goes on."""
-        receptions = self.node.receptions
-        if not receptions or (len(receptions) < 4 and self.chance.random() < 0.4):
+        receptions = self.life.receptions
+        if not receptions or (len(receptions) < MOST_OPEN and self.chance.random() < 0.4):
             self._open_reception(self._something())
             return
         entry = self.chance.choice(receptions)
@@ -477,14 +281,14 @@ class Simulation:
     def _open_reception(self, sent: Sent) -> None:
         self._sending = sent
         request = StoreRequest(1, sent.sop_class, "1.2.3.4", EXPLICIT)
-        reception = self.node.ingest.open_store(PEER, sent.route, request)
+        reception = self.life.ingest.open_store(PEER, sent.route, request)
         cut = self.chance.randint(0, len(sent.content))
         pieces = [piece for piece in (sent.content[:cut], sent.content[cut:]) if piece]
-        self.node.receptions.append((sent, reception, pieces))
+        self.life.receptions.append((sent, reception, pieces))
 
     def _store(self, sent: Sent) -> int:
         self._open_reception(sent)
-        _, reception, pieces = self.node.receptions.pop()
+        _, reception, pieces = self.life.receptions.pop()
         for piece in pieces:
             reception.feed(memoryview(piece))
         return self._finish(sent, reception)
@@ -498,25 +302,17 @@ class Simulation:
         if status != 0:
             self.tally.refused += 1
             return status
-        self._demand(not self.disk.is_full, "something is acknowledged on a full disk")
-        self._demand(not self.disk.has_failed, "something is acknowledged after a failed sync")
+        demand(not self.disk.is_full, "something is acknowledged on a full disk")
+        demand(not self.disk.has_failed, "something is acknowledged after a failed sync")
         self.tally.acknowledged += 1
         self._unanswered.remove(sent)
-        self._note(sent)
+        self.judge.acknowledged(sent)
         return status
-
-    def _note(self, sent: Sent) -> None:
-        known = self.promises.setdefault(
-            sent.number, Promise(sent.dataset, sent.route.store, set())
-        )
-        self._demand(known.dataset == sent.dataset, "other content is acknowledged under a UID")
-        known.stored |= sent.route.store
-        known.owed |= set(sent.route.forward)
 
     def _deliver(self) -> None:
         """A worker has its turn, if it is its time."""
-        name = self.chance.choice(list(self.node.workers))
-        if self.node.due_at.get(name, 0.0) <= self.now:
+        name = self.chance.choice(list(self.life.workers))
+        if self.life.due_at.get(name, 0.0) <= self.now:
             self._turn(name)
 
     def _deliver_doomed(self) -> None:
@@ -526,18 +322,14 @@ class Simulation:
 
     def _turn(self, name: str) -> float:
         try:
-            wait_s = self.node.workers[name].turn()
+            wait_s = self.life.workers[name].turn()
         except ScpError:
             # What `Worker.run` does: the worker survives and waits.
             wait_s = POLICY.base_s
         if self.disk.is_dead:
             raise Died
-        self.node.due_at[name] = self.now + wait_s
+        self.life.due_at[name] = self.now + wait_s
         return wait_s
-
-    def _wake(self, names: tuple[str, ...]) -> None:
-        for name in names:
-            self.node.due_at[name] = 0.0
 
     def _meanwhile(self) -> None:
         """What happens while a destination is busy with an instance."""
@@ -550,7 +342,7 @@ class Simulation:
 
     def _checkpoint(self) -> None:
         with suppress(ScpError):  # the node tries again a second later
-            self.node.journal.checkpoint()
+            self.life.journal.checkpoint()
 
     def _wait(self) -> None:
         self.now += self.chance.choice([0.1, 4.0, 60.0, 1000.0, 20_000.0]) * self.chance.random()
@@ -579,35 +371,22 @@ class Simulation:
     def _die(self) -> None:
         raise Died
 
-    def _stop_and_start(self) -> None:
-        self.stop()
+    def _stop(self) -> None:
+        """A stop in good order, and a start."""
+        self.life.stop()
         self.disk = self.disk.after_death()
         self.start()
-
-    def stop(self) -> None:
-        """A stop, as the node does it."""
-        for _, reception, _ in self.node.receptions:
-            reception.abandon()
-        self.node.receptions.clear()
-        with suppress(ScpError):
-            self.node.journal.empty_log()
-        self.node.journal.close()
-        self._opened.remove(self.node.journal)
-        with suppress(ScpError):
-            self.node.spool.close()
-        if self.disk.is_dead:
-            raise Died
 
     # ---- the end
 
     def _calm(self) -> None:
         """Faults are over; what is open is finished."""
         self._fault_is_over()
-        for sent, reception, pieces in self.node.receptions:
+        for sent, reception, pieces in self.life.receptions:
             for piece in pieces:
                 reception.feed(memoryview(piece))
             self._finish(sent, reception)
-        self.node.receptions.clear()
+        self.life.receptions.clear()
 
     def _outage(self) -> None:
         """A destination is down for long: attempts are counted."""
@@ -617,7 +396,7 @@ class Simulation:
         while self.now < begun + OUTAGE_S:
             self.now += max(0.01, min(self._turn(there.name), POLICY.cap_s))
         attempts = len(there.opened_at) - before
-        self._demand(attempts <= most_attempts(OUTAGE_S), f"{attempts} attempts in an outage")
+        demand(attempts <= most_attempts(OUTAGE_S), f"{attempts} attempts in an outage")
 
     def _drain(self) -> None:
         """All destinations are well: what can arrive arrives, within a time."""
@@ -626,11 +405,11 @@ class Simulation:
         self._calm()
         self._is_nested = True  # nobody sends any more
         fresh = Sent(NUMBERS + 1, b"fresh", ROUTES[2])
-        self._demand(self._store(fresh) == 0, "receiving does not resume")
+        demand(self._store(fresh) == 0, "receiving does not resume")
         limit = self.now + 3 * POLICY.cap_s
         while self._is_owed():
-            self._demand(self.now < limit, "what is owed does not arrive in time")
-            waits = [self._turn(name) for name in self.node.workers]
+            demand(self.now < limit, "what is owed does not arrive in time")
+            waits = [self._turn(name) for name in self.life.workers]
             self.now += min(max(0.01, min(waits)), POLICY.cap_s)
 
     def _is_owed(self) -> bool:
@@ -641,93 +420,8 @@ class Simulation:
             .join(sql.instances, sql.instances.c.id == owed.instance_id)
             .where(owed.state.in_(sql.OPEN))
         )
-        rows = self.node.journal.rows(statement)
+        rows = self.life.journal.rows(statement)
         return any(row[1] not in self.destinations[row[0]].poison for row in rows)
-
-    # ---- judging
-
-    def tell(self, event: str) -> None:
-        """Something happens; who replays a seed looks at the story."""
-        self.story.append(f"operation {self.disk.operations}: {event}")
-
-    def _demand(self, holds: bool, sentence: str) -> None:  # noqa: FBT001 - reads as a sentence
-        if not holds:
-            raise Violated(f"seed {self.seed}: {sentence}")
-
-    def judge_all(self) -> None:
-        """Everything that holds after a start, whatever came before."""
-        doom, self.disk.dies_at = self.disk.dies_at, None
-        rows = self.node.journal.rows(sa.select(sql.instances))
-        by_uid = {row.sop_instance_uid: row for row in rows}
-        self._judge_files(rows)
-        owed: dict[int, dict[str, sa.Row]] = {}
-        for row in self.node.journal.rows(sa.select(sql.deliveries)):
-            owed.setdefault(row.instance_id, {})[row.destination] = row
-        for row in rows:
-            self._judge_deliveries(row, owed.get(row.id, {}))
-        for number, promise in self.promises.items():
-            row = by_uid.get(uid(number))
-            self._demand(row is not None, "an acknowledged instance is lost")
-            self._judge_promise(row, owed.get(row.id, {}), promise)
-        self._judge_destinations()
-        self.disk.dies_at = doom
-
-    def _judge_files(self, rows: Sequence[sa.Row]) -> None:
-        """Files and rows are the same, and the bytes are whole."""
-        named = {row.file_name for row in rows if row.file_name}
-        top = PurePosixPath(DATA) / "instances"
-        blank = {name for _, name in self.node.spool._root._blank}
-        found = {
-            f"{shard}/{name}"
-            for shard in self.disk.names(top)
-            for name in self.disk.names(top / shard)
-        }
-        self._demand(found - blank == named, "files and rows are not the same")
-        for row in rows:
-            if row.file_name:
-                file = StoredFile(row.file_name, row.size_bytes, row.digest)
-                self._demand(self.node.spool.intact(file), "a stored instance has other bytes")
-
-    def _judge_deliveries(self, row: sa.Row, owed: dict[str, sa.Row]) -> None:
-        states = {delivery.state for delivery in owed.values()}
-        gone = not row.file_name
-        self._demand(not (gone and row.store), "a stored instance is gone")
-        self._demand(not gone or states <= {sql.DELIVERED}, "a file went before it was delivered")
-        self._demand(DeliveryState.SENDING not in states, "something is on its way for ever")
-        for delivery in owed.values():
-            there = self.destinations[delivery.destination]
-            has = row.sop_instance_uid in there.received
-            if delivery.state == sql.DELIVERED:
-                self._demand(has, "a delivery is noted that was never made")
-            if delivery.state == sql.FAILED:
-                self._judge_failure(row, delivery, there)
-
-    def _judge_failure(self, row: sa.Row, delivery: sa.Row, there: Destination) -> None:
-        self._demand(bool(delivery.last_outcome), "a delivery has failed without a reason")
-        lost = any(flaw in delivery.last_outcome for flaw in FLAWS)
-        self._demand(not lost, f"a delivery has failed: {delivery.last_outcome}")
-        context = (row.sop_class_uid, row.transfer_syntax_uid)
-        given = there.strikes(row.sop_instance_uid, context) >= POLICY.strikes
-        expired = self.now - delivery.due_since > POLICY.lifetime_s
-        self._demand(given or expired, "a delivery was given up without need")
-
-    def _judge_promise(self, row: sa.Row, owed: dict[str, sa.Row], promise: Promise) -> None:
-        self._demand(not promise.stored or bool(row.file_name), "a stored instance has no file")
-        self._demand(promise.owed <= owed.keys(), "what is owed is forgotten")
-        if row.file_name:
-            file = StoredFile(row.file_name, row.size_bytes, row.digest)
-            content = b"".join(self.node.spool.read(file, row.dataset_offset))
-            self._demand(content == promise.dataset, "other content than was acknowledged")
-        for name in promise.owed:
-            if owed[name].state == sql.DELIVERED:
-                received = self.destinations[name].received[row.sop_instance_uid]
-                self._demand(promise.dataset in received, "other content was delivered")
-
-    def _judge_destinations(self) -> None:
-        for there in self.destinations.values():
-            several = [uid for uid, versions in there.received.items() if len(versions) > 1]
-            self._demand(not several, "two objects were sent under one UID")
-            self.tally.delivered = max(self.tally.delivered, len(there.received))
 
 
 class Worlds:
@@ -737,9 +431,9 @@ class Worlds:
         """Make a folder as a node leaves it that was started and stopped."""
         self._sqlite = SqliteDisk()
         first = Simulation(0, self._sqlite)
-        with self._sqlite.mounted(first.chance.randbytes):
-            first.node = first._begin()
-            first.stop()
+        with first.mounted():
+            first.life.begin(first.parts, first._world)
+            first.life.stop()
         self._used = first.disk.after_power(Loss.NOTHING).root
 
     def run(self, seed: int, parts: Parts | None = None) -> Tally:
@@ -751,13 +445,6 @@ class Worlds:
         return Simulation(seed, self._sqlite, parts, self._used)
 
 
-class _Halved:
-    """A journal that could not be opened: half of it is to be closed."""
-
-    def __init__(self, writer: Writer) -> None:
-        self.close = writer.close
-
-
 def most_attempts(duration_s: float) -> int:
     """How often a destination can be asked, if every wait is half of its bound at least."""
     attempts, waited_s = 1, 0.0
@@ -765,14 +452,6 @@ def most_attempts(duration_s: float) -> int:
         waited_s += 0.5 * min(POLICY.cap_s, POLICY.base_s * 2 ** (attempts - 1))
         attempts += 1
     return attempts
-
-
-def _by_prefix(journal: Journal) -> Callable[[str], frozenset[str]]:
-    """What the journal says to each prefix, asked once for all: there are 256 of them."""
-    by_shard: dict[str, set[str]] = {}
-    for [name] in journal.rows(sql.FILES, {"first": "", "behind": "g"}):
-        by_shard.setdefault(name[:3], set()).add(name)
-    return lambda prefix: frozenset(by_shard.get(prefix, ()))
 
 
 ACTIONS: tuple[Callable[[Simulation], None], ...] = (
@@ -788,6 +467,6 @@ ACTIONS: tuple[Callable[[Simulation], None], ...] = (
     Simulation._be_doomed,
     Simulation._deliver_doomed,
     Simulation._die,
-    Simulation._stop_and_start,
+    Simulation._stop,
 )
 WEIGHTS = (20, 14, 18, 3, 8, 5, 1, 1, 1, 4, 2, 1, 1)

@@ -46,8 +46,10 @@ WRITE_FAILED = IOERR | 3 << 8
 SYNC_FAILED = IOERR | 4 << 8
 NO_SUCH_FILE = IOERR | 23 << 8
 
+OPEN_READ_ONLY = 0x1
 OPEN_CREATE = 0x4
 OPEN_WAL = 0x80000
+INDEX = "-shm"
 SECTOR_BYTES = 4096
 POWERSAFE_OVERWRITE = 0x1000
 SHM_UNLOCK, SHM_SHARED, SHM_EXCLUSIVE = 1, 4, 8
@@ -125,6 +127,7 @@ class Opened:
     path: PurePosixPath
     node: Node
     shared: Shared
+    is_writable: bool
     is_unsynced_log: bool
 
 
@@ -141,7 +144,6 @@ class SqliteDisk:
         self.disk: LosingDisk | None = None
         self.randomness: Callable[[int], bytes] = bytes
         self._files: dict[int, Opened] = {}
-        self._shared: dict[tuple[int, str], Shared] = {}
         self._last = 0
         self._dialect: Dialect | None = None
         self._compiled: dict[object, object] = {}
@@ -188,6 +190,19 @@ class SqliteDisk:
             self._library.sqlite3_vfs_unregister(ctypes.byref(self._vfs))
             self.disk = None
 
+    def content(self, path: PurePosixPath) -> bytes | None:
+        """What is in a file, or in the index of a log, which is in memory; None without it."""
+        name = str(path)
+        if name.endswith(INDEX):
+            shared = self.disk.shared.get(name.removesuffix(INDEX))
+            return _joined(shared) or self.disk.indexes.get(name)
+        return bytes(self.disk.find(path).data) if self.disk.exists(path) else None
+
+    def indexes_left(self, disk: LosingDisk) -> dict[str, bytes]:
+        """What a process that ends now leaves of the indexes."""
+        found = {f"{name}{INDEX}": _joined(shared) for name, shared in disk.shared.items()}
+        return {name: content for name, content in found.items() if content}
+
     # ---- describing
 
     def _describe_methods(self) -> Methods:
@@ -222,10 +237,15 @@ class SqliteDisk:
             return CANTOPEN
         node = self.disk.make_file(path) if is_new else self.disk.find(path)
         database = str(path).removesuffix("-wal")
-        shared = self._shared.setdefault((id(self.disk), database), Shared())
+        shared = self.disk.shared.setdefault(database, Shared())
         self._last += 1
         self._files[self._last] = Opened(
-            self.disk, path, node, shared, bool(flags & OPEN_CREATE and flags & OPEN_WAL)
+            self.disk,
+            path,
+            node,
+            shared,
+            is_writable=not flags & OPEN_READ_ONLY,
+            is_unsynced_log=bool(flags & OPEN_CREATE and flags & OPEN_WAL),
         )
         file.contents.number = self._last
         file.contents.methods = ctypes.pointer(self._methods)
@@ -235,6 +255,9 @@ class SqliteDisk:
 
     def _delete(self, _vfs: int, name: bytes, sync_folder: int) -> int:
         path = PurePosixPath(name.decode())
+        if str(path).endswith(INDEX):
+            self.disk.indexes.pop(str(path), None)
+            return OK
         if self.disk is None or not self.disk.exists(path):
             return NO_SUCH_FILE
         self.disk.unlink(path)
@@ -283,6 +306,8 @@ class SqliteDisk:
 
     def _write(self, file: int, source: int, size: int, offset: int) -> int:
         opened = self._file(file)
+        if not opened.is_writable:
+            return WRITE_FAILED
         try:
             opened.disk.write_at(opened.node, ctypes.string_at(source, size), offset)
         except OSError as error:
@@ -291,6 +316,8 @@ class SqliteDisk:
 
     def _truncate(self, file: int, size: int) -> int:
         opened = self._file(file)
+        if not opened.is_writable:
+            return IOERR
         opened.disk.truncate(opened.node, size)
         return OK
 
@@ -379,6 +406,10 @@ class SqliteDisk:
         shared.mapped.discard(key)
         if not shared.mapped:
             shared.regions.clear()
+
+
+def _joined(shared: Shared | None) -> bytes:
+    return b"" if shared is None else b"".join(region.raw for region in shared.regions)
 
 
 def _careful(method: Callable[..., int]) -> Callable[..., int]:

@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from tests.model.judge import Violated
 from tests.model.mutants import ORDERS, SYNCS, Mutant
-from tests.model.simulation import Violated, Worlds
 from tests.sizes import size
+
+if TYPE_CHECKING:
+    from tests.model.simulation import Worlds
 
 
 def caught_at(worlds: Worlds, mutant: Mutant, most: int) -> int:

@@ -10,12 +10,16 @@ from __future__ import annotations
 import os
 import random
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.model.judge import Violated
 from tests.model.seeds import run_side_by_side
-from tests.model.simulation import Violated, Worlds
 from tests.sizes import NIGHTLY, size
+
+if TYPE_CHECKING:
+    from tests.model.simulation import Worlds
 
 QUICK = 12
 """Seeds of the run that is not slow."""

@@ -103,8 +103,11 @@ class ForgetfulDisk:
 
     def write(self, descriptor: int, buffers: Sequence[bytes | memoryview]) -> int:
         self._operate()
-        self._open[descriptor].data += b"".join(buffers)
-        return sum(map(len, buffers))
+        content = b"".join(buffers)
+        start = self._at[descriptor]
+        self._open[descriptor].data[start : start + len(content)] = content
+        self._at[descriptor] += len(content)
+        return len(content)
 
     def read(self, descriptor: int, size_bytes: int) -> bytes:
         start = self._at[descriptor]

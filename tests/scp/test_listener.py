@@ -486,3 +486,36 @@ def test_stop_ends_in_time_whatever_a_peer_does_over_tls(
         assert listener.stop(grace_s=0.1) == 0
         with suppress(ConnectionResetError):
             assert raw.read(1) == b""
+
+
+def test_who_was_not_accepted_yet_at_the_stop_is_told(desk: Desk) -> None:
+    """Closing the socket would reset a connection that only the kernel has accepted."""
+    listener = Listener(("127.0.0.1", 0), desk.accept, desk.open_store, events=desk.hear)
+    listener._node.drain.set()
+    with RawPeer(listener.address) as early, RawPeer(listener.address) as silent:
+        early.send(request())
+
+        listener.start()
+        stopping = threading.Thread(target=listener.stop, args=[PATIENCE_S])
+        stopping.start()
+
+        assert early.end()[0] == ABORT
+        assert silent.end()[0] == ABORT
+        stopping.join(PATIENCE_S)
+        assert not stopping.is_alive()
+
+
+def test_who_waits_at_an_adopted_socket_goes_on_waiting(desk: Desk) -> None:
+    """The socket is open elsewhere too: the next start serves him."""
+    with socket.create_server(("127.0.0.1", 0)) as kept:
+        listener = Listener(kept.dup(), desk.accept, desk.open_store, events=desk.hear)
+        listener._node.drain.set()
+        with RawPeer(listener.address) as early:
+            early.send(request())
+            listener.start()
+            assert listener.stop(grace_s=0.0) == 0
+
+            again = Listener(kept.dup(), desk.accept, desk.open_store, events=desk.hear)
+            again.start()
+            assert early.read_pdu()[0] == AC
+            again.stop(grace_s=0.0)

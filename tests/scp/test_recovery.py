@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scp import logs
+from scp.disk import Disk
 from scp.errors import JournalError, SpoolError
 from scp.instance import DeliveryState
 from scp.journal import FILE_NAME, Journal, log_of
@@ -115,6 +116,31 @@ def test_a_crash_leaves_everything_that_was_committed(folder: Folder) -> None:
 
     assert folder.found() == (7, 7)
     assert (folder.aside(), folder.events()) == ([], [])
+
+
+class Watched(Disk):
+    """The real disk, which remembers what was written over."""
+
+    def __init__(self) -> None:
+        """Begin."""
+        self.renewed: list[str] = []
+
+    def open_to_write(self, path: Path) -> int:
+        """Open it, and remember its name."""
+        self.renewed.append(path.name)
+        return super().open_to_write(path)
+
+
+@pytest.mark.parametrize("well", [False, True])
+def test_what_a_crash_left_in_the_log_is_written_again(folder: Folder, *, well: bool) -> None:
+    """It may be in memory only, if a sync has failed; a stop in good order leaves none."""
+    folder.live(2, well=well)
+    disk = Watched()
+    spool = Spool(folder.data, files=disk, reserve_bytes=0)
+    Recovery(spool).journal().close()
+    spool.close()
+
+    assert disk.renewed == ([] if well else [log_of(folder.data / FILE_NAME).name])
 
 
 def test_only_a_stop_in_good_order_is_believed(folder: Folder) -> None:

@@ -147,6 +147,22 @@ def test_a_private_file_is_made_once(spool: Spool) -> None:
     assert spool.private_file("key").read_bytes() == b"kept"
 
 
+def test_a_private_file_whose_sync_failed_is_written_again() -> None:
+    """What is read of it is written over it and synced, so that no power takes it back."""
+    disk = ForgetfulDisk()
+    data = Path("/data")
+    spool = Spool(data, files=disk)
+    descriptor = disk.create(spool.private_file("other").with_name("log"))
+    disk.write(descriptor, [BYTES * 100])
+    syncs = disk.syncs
+    spool.renew_private("log")
+
+    assert disk.syncs == syncs + 1
+    assert disk.read(disk.open(data / "log"), 1 << 20) == BYTES * 100
+    [log] = [node for name, node in disk.root.entries["data"].entries.items() if name == "log"]
+    assert log.synced == BYTES * 100
+
+
 def test_short_writes_are_continued(spool: Spool, faulty: FaultyDisk) -> None:
     """The kernel may take less than it is given."""
     faulty.most_bytes = 7

@@ -1,0 +1,108 @@
+"""The housekeeping of a node: what it does every second, and when it ends the node."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scp.errors import OutOfSpace
+from scp.instance import RuleSet
+from scp.keeper import Keeper
+from tests.scp.delivering import Site, site_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+RULES = RuleSet("ab" * 32, "mine", "basic", "2026d", (), "1")
+
+
+class Dog:
+    """Counts the looks."""
+
+    def __init__(self) -> None:
+        self.looked = threading.Semaphore(0)
+
+    def look(self) -> None:
+        self.looked.release()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """Nothing is stored."""
+    with site_in(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def dog() -> Dog:
+    """A watchdog."""
+    return Dog()
+
+
+@pytest.fixture
+def failed() -> threading.Event:
+    """Set when the node is to stop."""
+    return threading.Event()
+
+
+@pytest.fixture
+def keeper(
+    site: Site, dog: Dog, failed: threading.Event, deadline_s: Callable[[float], float]
+) -> Iterator[Keeper]:
+    """One that runs."""
+    made = Keeper(site.journal, site.spool, dog, also=lambda: None, on_failure=failed.set)
+    made.start()
+    yield made
+    assert made.stop(deadline_s(10))
+
+
+def test_it_looks_again_and_again(
+    keeper: Keeper, dog: Dog, deadline_s: Callable[[float], float]
+) -> None:
+    """At the parts of the node."""
+    assert all(dog.looked.acquire(timeout=deadline_s(10)) for _ in range(2))
+    assert not keeper.failed
+
+
+@pytest.mark.parametrize("part", ["journal", "spool"])
+def test_a_failed_sync_ends_the_node_and_the_looking(
+    keeper: Keeper,
+    site: Site,
+    failed: threading.Event,
+    deadline_s: Callable[[float], float],
+    part: str,
+) -> None:
+    """Whichever of the two has failed."""
+    getattr(site, part).fatal.set()
+
+    assert failed.wait(deadline_s(10))
+    assert keeper.failed
+    assert keeper.stop(deadline_s(10))
+
+
+def test_what_could_not_be_noted_is_noted_later(
+    keeper: Keeper,
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    deadline_s: Callable[[float], float],
+) -> None:
+    """On a full disk; nothing is raised meanwhile, and nothing is forgotten."""
+    note, noted = site.journal.note_rule_sets, threading.Event()
+
+    def full(_: object) -> None:
+        raise OutOfSpace("the journal has no room on the disk")
+
+    def has_room(rule_sets: list[RuleSet]) -> None:
+        note(rule_sets)
+        noted.set()
+
+    monkeypatch.setattr(site.journal, "note_rule_sets", full)
+    keeper.note([RULES])
+    assert site.journal.rule_sets() == {}
+    monkeypatch.setattr(site.journal, "note_rule_sets", has_room)
+
+    assert noted.wait(deadline_s(10))
+    assert set(site.journal.rule_sets()) == {RULES.digest}
