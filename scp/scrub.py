@@ -16,6 +16,7 @@ Before a send the bytes are compared as well, by whoever sends them.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from scp import logs
@@ -79,7 +80,9 @@ class Scrub:
         """Whether all of what was added since the last stop in good order was compared."""
 
     def start(self) -> None:
-        """Begin."""
+        """Begin; after a stop in good order there is nothing new to compare."""
+        with suppress(ScpError):
+            self.is_through = checked_through(self._journal) >= self._journal.newest()
         self._thread.start()
 
     def stop(self, within_s: float) -> bool:

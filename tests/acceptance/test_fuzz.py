@@ -76,7 +76,7 @@ def test_a_mutated_dataset_ends_in_a_result_or_a_discreet_refusal(figures):
     print(f"\n{COUNT} datasets, {slowest_s:.2f} s at the most: {outcomes.most_common()}")
     assert outcomes["result"] > COUNT / 10  # else nothing would be tested but the front door
     assert len(outcomes) > 8
-    figures("T-FUZZ datasets", mutations=COUNT, violations=0, slowest_s=round(slowest_s, 2))
+    figures("T-FUZZ", mutations=COUNT, violations=0, slowest_s=round(slowest_s, 2))
 
 
 @pytest.mark.usefixtures("uncollected")
@@ -131,7 +131,7 @@ def _is_well(node: RunningNode, number: int) -> bool:
 
 
 def test_mutated_conversations_neither_end_nor_fill_the_node(node, deadline_s, figures):
-    """T-FUZZ: each ends within 5 s; threads, open files and memory are what they were."""
+    """T-FUZZ-PDU: each ends within 5 s; threads, open files and memory are what they were."""
     chance, pid = Random(SEED), node.process.pid
     alone = Held.of(pid)
     assert all(_is_well(node, number) for number in range(5))
@@ -157,7 +157,7 @@ def test_mutated_conversations_neither_end_nor_fill_the_node(node, deadline_s, f
     assert b'"store handler failed"' not in said
     assert not WORD.search(said)
     figures(
-        "T-FUZZ conversations",
+        "T-FUZZ-PDU",
         mutations=COUNT,
         crashes=0,
         slowest_s=round(slowest_s, 2),

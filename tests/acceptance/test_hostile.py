@@ -261,7 +261,7 @@ def meter(tmp_path):
 
 
 def test_lengths_that_are_lies_and_peers_that_never_wait_cost_no_memory(meter, figures):
-    """T-BOMB: headers of 4 GiB, and messages sent ahead without taking an answer."""
+    """T-AHEAD: headers of 4 GiB, and messages sent ahead without taking an answer."""
     node = meter.node
     with meter.of("length"):
         ends = {_claim_4_gib(node, number) for number in range(T4_HEADERS)}
@@ -275,7 +275,7 @@ def test_lengths_that_are_lies_and_peers_that_never_wait_cost_no_memory(meter, f
     assert len(answers) == PIPELINED_BYTES // MIB
     assert max(meter.risen_bytes.values()) < MEMORY_BYTES
     figures(
-        "T-BOMB lengths and pipelines",
+        "T-AHEAD",
         headers=T4_HEADERS,
         pipelined_mib=PIPELINED_BYTES // MIB,
         risen_mib=max(rise.values()),
@@ -327,7 +327,7 @@ def test_datasets_that_unfold_are_refused_and_the_next_one_is_taken(meter, deadl
     assert max(meter.risen_bytes.values()) < MEMORY_BYTES
     assert max(took_s.values()) < deadline_s(20)
     figures(
-        "T-BOMB datasets",
+        "T-BOMB",
         bombs=len(made),
         risen_mib=max(rise.values()),
         slowest_s=round(max(took_s.values()), 1),

@@ -126,7 +126,7 @@ FOREIGN_HOSTS = [
 
 
 def test_a_forged_request_changes_nothing(place, figures):
-    """T61: a page of another origin is told 403, whatever it asks for, and sees nothing."""
+    """T-FORGED: a page of another origin is told 403, whatever it asks for, and sees nothing."""
     before = place.state()
     asked = [
         ("POST", f"/studies/{place.ids['studies']}/anonymize"),
@@ -144,11 +144,11 @@ def test_a_forged_request_changes_nothing(place, figures):
     assert not any("access-control-allow-origin" in _names(answer) for answer in answers)
     assert place.state() == before
     assert callers(place.pacs) == 0
-    figures("T61 forged requests", requests=len(answers), granted=0)
+    figures("T-FORGED", requests=len(answers), granted=0)
 
 
 def test_another_name_is_no_way_in(place, figures):
-    """T62: a name that has been bound to this address anew is told 403."""
+    """T-REBIND: a name that has been bound to this address anew is told 403."""
     before = place.state()
     answers = [
         _asked(place, method, path, {"Host": host})
@@ -169,7 +169,7 @@ def test_another_name_is_no_way_in(place, figures):
     assert {answer.status for answer in answers} <= {400, 403}
     assert set(statuses) <= {400, 403}
     assert place.state() == before
-    figures("T62 foreign names", requests=len(answers) + len(raw), granted=0)
+    figures("T-REBIND", requests=len(answers) + len(raw), granted=0)
 
 
 def _asked(place: Place, method: str, path: str, headers: dict[str, str]) -> Answer:
@@ -190,7 +190,7 @@ def _status_of(port: int, request: bytes) -> int:
 
 
 def test_no_request_says_where_something_is_sent_to(place, figures):
-    """T63: a host or port in a request is refused; nobody is called but who is configured."""
+    """T-SSRF: a host or port in a request is refused; nobody is called but who is configured."""
     before = place.state()
     host, port = "127.0.0.1", place.decoy.getsockname()[1]
     instance = place.ids["instances"]
@@ -219,7 +219,7 @@ def test_no_request_says_where_something_is_sent_to(place, figures):
     assert callers(place.decoy) == 0
     assert callers(place.pacs) == 0
     assert place.state() == before
-    figures("T63 requests that name an address", requests=len(asked), obeyed=0)
+    figures("T-SSRF", requests=len(asked), obeyed=0)
 
 
 # ---------------------------------------------------------------- T64
@@ -235,7 +235,7 @@ def risen(place):
 
 
 def test_a_body_that_says_that_it_is_too_long_is_not_read(place, risen, figures):
-    """T64: ten gigabytes announced are told 413 before a byte of them is asked for."""
+    """T-BODY: ten gigabytes announced are told 413 before a byte of them is asked for."""
     statuses = {}
     for path in ("/instances", "/tools/find", f"/studies/{place.ids['studies']}/modify"):
         for length in (10 * GIB, 1 << 63, 10**30):  # the last is no number to some
@@ -245,12 +245,12 @@ def test_a_body_that_says_that_it_is_too_long_is_not_read(place, risen, figures)
     assert set(statuses.values()) <= {400, 413}
     assert {status for (_, length), status in statuses.items() if length < 10**30} == {413}
     assert risen() < MEMORY_BYTES
-    figures("T64 announced bodies", requests=9, risen_mib=round(risen() / MIB, 1))
+    figures("T-BODY", requests=9, risen_mib=round(risen() / MIB, 1))
 
 
 @pytest.mark.parametrize("path", ["/tools/find", "/tools/bulk-anonymize"])
 def test_a_packed_body_is_not_unpacked_where_nothing_packed_belongs(place, risen, path):
-    """T64: a Content-Encoding is not followed; a gigabyte of blanks stays a megabyte."""
+    """T-BODY: a Content-Encoding is not followed; a gigabyte of blanks stays a megabyte."""
     body = gzip.compress(b" " * (500 * MIB), 1)[: MIB - 100_000]
     answer = place.rest.ask("POST", path, body, Content_Encoding="gzip")
 
@@ -285,7 +285,7 @@ def _bombs() -> Iterator[tuple[str, bytes]]:
 
 
 def test_an_upload_that_unfolds_costs_no_memory(place, risen, deadline_s, figures):
-    """T64: archives of a gigabyte of zeros, of archives, of many files, of odd names."""
+    """T-UNFOLD: archives of a gigabyte of zeros, of archives, of many files, of odd names."""
     before = place.state()[:2]
     statuses = {}
     bombs = dict(_bombs())
@@ -302,7 +302,7 @@ def test_an_upload_that_unfolds_costs_no_memory(place, risen, deadline_s, figure
     assert not any(status >= 500 for status, _ in statuses.values()), statuses
     assert risen() < MEMORY_BYTES
     assert place.state()[:2] == before
-    figures("T64 unfolding uploads", bombs=len(bombs), risen_mib=round(risen() / MIB, 1))
+    figures("T-UNFOLD", bombs=len(bombs), risen_mib=round(risen() / MIB, 1))
 
 
 # ---------------------------------------------------------------- T66
@@ -332,7 +332,7 @@ TEMPLATES = (
 
 
 def test_no_identifier_leads_anywhere_else(place, deadline_s, figures):
-    """T66: whatever stands for an identifier: 200, 400 or 404, and nothing of the disk."""
+    """T-ASTRAY: whatever stands for an identifier: 200, 400 or 404, and nothing of the disk."""
     chance = random.Random(66)
     key = (place.node.data / "key").read_bytes().strip()
     pid, before = place.node.process.pid, place.state()
@@ -352,7 +352,7 @@ def test_no_identifier_leads_anywhere_else(place, deadline_s, figures):
     assert statuses[404] > PATHS // 2
     assert place.state() == before
     assert until(lambda: Held.of(pid).files <= base.files + 4, deadline_s(10))
-    figures("T66 identifiers", requests=PATHS, astray=0)
+    figures("T-ASTRAY", requests=PATHS, astray=0)
 
 
 def _path(chance: random.Random, ids: list[str]) -> str:

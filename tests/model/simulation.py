@@ -51,6 +51,8 @@ PEER = Peer("CT1", "ANONODE", "127.0.0.1")
 STEPS = 36
 FRESH_EVERY = 8
 """Every so manieth seed begins with the first start ever."""
+CHECKED_EVERY = 5
+"""In every so manieth each start checks the journal as a whole, which takes time."""
 DANGER = 0.08
 """How often a death follows the removal of a file, where an order is easily got wrong."""
 NUMBERS = 10
@@ -120,6 +122,7 @@ class Simulation:
             engine=lambda _route, _request: Engine(self._sending),
             destinations=self.destinations,
             wake=self._wake,
+            is_checked=not seed % CHECKED_EVERY,
         )
         self.disk = self._new_disk(used)
         self.life = Life(self.disk)

@@ -167,3 +167,13 @@ def test_it_ends_in_the_middle_and_goes_on_from_there(store: Store) -> None:
     assert scrub.stop(10.0)
     assert not scrub.is_through
     assert checked_through(store.journal) == 0
+
+
+def test_after_a_stop_in_good_order_the_next_one_is_in_good_order_at_once(store: Store) -> None:
+    """However short the life between: there was nothing to compare."""
+    end_well(store.journal)
+    scrub = store.scrub()
+    scrub.start()
+
+    assert scrub.stop(10.0)
+    assert scrub.is_through
