@@ -40,7 +40,7 @@ slow: $(READY) ## Run the slow tests
 
 nightly: $(READY) ## Run the tests of faults at full size (hours), and write down what they see
 	@ANONODE_NIGHTLY=1 ANONODE_FIGURES=docs/promises.jsonl \
-		$(BIN)/python -m pytest -m slow tests/model tests/acceptance
+		$(BIN)/python -m pytest tests/model tests/acceptance tests/scp/test_worker.py
 	@$(MAKE) --no-print-directory docs
 
 bench: $(BENCH_READY) ## Measure beside real peers (BENCH=quick for a short run)

@@ -26,7 +26,10 @@ TRIALS: Final = {
         "T-SIM": "simulated crashes, faults and peers, from seeds",
         "T-MUTANT": "each sync taken out of the node: a test must notice",
         "T-EIO": "errors of every write and sync",
-        "T-CORRUPT": "a bit flipped in a file, the database, its log, the key",
+        "T-CORRUPT-OBJECT": "a bit flipped in a stored file",
+        "T-CORRUPT-DATABASE": "a bit flipped in the database",
+        "T-CORRUPT-LOG": "a bit flipped in the database's log",
+        "T-CORRUPT-KEY": "a bit flipped in the key",
     },
     "Back-pressure, not loss": {
         "T-DISK": "a disk that fills up, stays full, and empties",

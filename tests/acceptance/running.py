@@ -60,8 +60,8 @@ class RunningNode:
     def __exit__(self, *_: object) -> None:
         self.terminate()
 
-    def start(self, limit_s: float = 20.0) -> None:
-        """Start it and wait until it is ready."""
+    def start(self, limit_s: float = 60.0) -> None:
+        """Start it and wait until it is ready; one that never gets there is ended, and quoted."""
         self.folder.mkdir(exist_ok=True)
         (self.folder / "config.yaml").write_text(self.config)
         with (
@@ -71,7 +71,11 @@ class RunningNode:
             told.bind(f"{short}/notify")
             told.settimeout(limit_s)
             self.process = self._spawn(f"{short}/notify")
-            message = told.recv(4096).decode()
+            try:
+                message = told.recv(4096).decode()
+            except TimeoutError:
+                self.kill()
+                raise AssertionError(self.output.read_text("utf-8", "replace")) from None
         assert "READY=1" in message, message
         found = _ADDRESS.search(message)
         assert found, message

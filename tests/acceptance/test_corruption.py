@@ -177,7 +177,7 @@ def test_a_damaged_instance_fails_alone_and_can_be_sent_again(
             assert (stopped.missing(), stopped.wrong()) == (set(), [])
         finally:
             stopped.node.terminate()
-    figures("T-CORRUPT object", flipped=ROUNDS, quarantined=ROUNDS, others_lost=0)
+    figures("T-CORRUPT-OBJECT", flipped=ROUNDS, quarantined=ROUNDS, others_lost=0)
 
 
 def _uid_of(node: RunningNode, path: Path) -> str:
@@ -217,7 +217,7 @@ def test_a_damaged_log_is_told_and_the_files_of_lost_rows_are_kept(
         assert stopped.wrong() == []
         assert all(stopped.right[uid] in kept for uid in stopped.missing())
         assert any("log is damaged" in event for event in stopped.events())
-    figures("T-CORRUPT log", flipped=ROUNDS, told=ROUNDS, lost=0)
+    figures("T-CORRUPT-LOG", flipped=ROUNDS, told=ROUNDS, lost=0)
 
 
 def _is_file(path: Path) -> bool:
@@ -248,7 +248,7 @@ def test_a_damaged_database_is_mended_or_refused_with_the_remedy(
         assert stopped.wrong() == []
         if stopped.missing():
             assert stopped.events()
-    figures("T-CORRUPT database", flipped=ROUNDS, refused=refused, sent_wrong=0)
+    figures("T-CORRUPT-DATABASE", flipped=ROUNDS, refused=refused, sent_wrong=0)
 
 
 def _start(node: RunningNode) -> str | None:
@@ -281,4 +281,4 @@ def test_a_changed_key_is_refused(stopped, chance, figures):
         assert done.returncode == EX_CONFIG
         assert "restore that one" in done.stderr
         assert text.decode().strip() not in done.stderr
-    figures("T-CORRUPT key", flipped=ROUNDS, refused=ROUNDS)
+    figures("T-CORRUPT-KEY", flipped=ROUNDS, refused=ROUNDS)

@@ -74,7 +74,7 @@ def test_two_nodes_that_forward_to_each_other_stop_at_the_first_hop(tmp_path, de
         assert until(lambda: counts(second)[0] == WANTED, deadline_s(20))
         threading.Event().wait(QUIET_S)
         seen = counts(first), counts(second)
-    figures("T74", sent=WANTED, first_stored=seen[0][0], second_stored=seen[1][0])
+    figures("T-LOOP", sent=WANTED, first_stored=seen[0][0], second_stored=seen[1][0])
 
     assert seen == ((WANTED, WANTED), (WANTED, 0))
     said = second.output.read_text()
