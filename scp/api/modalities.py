@@ -11,24 +11,23 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
+from rules import requests
 from scp.api.answers import answer
 from scp.api.bodies import WholeBody, parse_json
-from scp.api.errors import Code, Fault, Missing, unknown_resource
+from scp.api.errors import Code, Fault, Missing
+from scp.api.jobs import origin, run
 from scp.api.parameters import Flag, is_set
-from scp.archive.sending import NotSent, send
+from scp.archive.job import JobKind, JobRequest
+from scp.archive.sending import associating
 from scp.errors import TransportError
 from scp.negotiation import VERIFICATION
-from scp.sender import SenderAssociation, Timeouts
-from scp.tls import requestor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from scp.api.services import Services
-    from scp.archive.resources import StoredInstance
-    from scp.archive.sending import Associate
     from scp.settings import Destination
 
 _OPERATIONS: Final = ("configuration", "echo", "store")
@@ -70,17 +69,21 @@ def routes(services: Services) -> APIRouter:
         return answer({})
 
     @router.post("/modalities/{name}/store")
-    def store(name: str, body: WholeBody) -> Response:
+    def store(name: str, body: WholeBody, request: Request) -> Response:
         """Send stored resources: an identifier, a list of some, or `{"Resources": [...]}`."""
-        destination = _post(services, name)
-        ids, permissive = read_store(body)
-        return answer(_store(services, destination, ids, permissive=permissive))
+        _post(services, name)
+        ids, fields = read_store(body)
+        options = requests.read_job_options(fields, keep_source_default=True)
+        asked = JobRequest(
+            JobKind.STORE, fields, tuple(ids), destination=name, origin=origin(request)
+        )
+        return run(services, asked, synchronous=options.synchronous)
 
     return router
 
 
-def read_store(body: bytes) -> tuple[list[str], bool]:
-    """The identifiers that a body names, and whether failures are passed over.
+def read_store(body: bytes) -> tuple[list[str], Mapping[str, object]]:
+    """The identifiers that a body names, and what else it says.
 
     Raises:
         Fault: it names none, or asks for what only the configuration says.
@@ -95,7 +98,7 @@ def read_store(body: bytes) -> tuple[list[str], bool]:
     listed = [ids] if isinstance(ids, str) else ids
     if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
         raise Fault(Code.BAD_FILE, 'JSON field "Resources" must contain an array of strings')
-    return listed, fields.get("Permissive") is True
+    return listed, fields
 
 
 def _check(fields: Mapping[str, object]) -> None:
@@ -103,64 +106,23 @@ def _check(fields: Mapping[str, object]) -> None:
     if fixed:
         said = f"{fixed[0]} is what the configuration says of the destination: leave it out"
         raise Fault(Code.BAD_REQUEST, said)
-    if fields.get("Synchronous") is False or fields.get("Asynchronous") is True:
-        said = "This store is synchronous; a route with `forward` sends without waiting"
-        raise Fault(Code.NOT_IMPLEMENTED, said, http_status=400)
-    if not isinstance(fields.get("Permissive", False), bool):
-        raise Fault(Code.BAD_FILE, "Boolean value expected in field: Permissive")
-
-
-def _store(
-    services: Services, destination: Destination, ids: Sequence[str], *, permissive: bool
-) -> dict[str, object]:
-    instances = _instances(services, ids)
-    try:
-        failed = send(services.spool, instances, _associating(destination), permissive=permissive)
-    except (TransportError, NotSent) as error:
-        raise _network(error) from None
-    found: dict[str, object] = {
-        "Description": "REST API",
-        "FailedInstancesCount": failed,
-        "InstancesCount": len(instances),
-        "LocalAet": destination.calling_ae_title,
-        "RemoteAet": destination.ae_title,
-    }
-    return found | ({"ParentResources": list(ids)} if ids else {})
-
-
-def _instances(services: Services, ids: Sequence[str]) -> list[StoredInstance]:
-    for id_ in ids:
-        if services.catalogue.find(id_) is None:
-            raise unknown_resource("Resources: there is no such resource")
-    return services.catalogue.instances(ids)
+    if fields.get("StorageCommitment"):
+        said = "StorageCommitment: a destination is not asked for storage commitment"
+        raise Fault(Code.NOT_IMPLEMENTED, said)
 
 
 def _echo(destination: Destination) -> None:
     try:
-        with _associating(destination)(_ECHO) as association:
+        with associating(destination)(_ECHO) as association:
             if not association.accepted(*_ECHO[0]):
-                raise _network(NotSent("the destination does not take an echo"))
+                raise Fault(Code.NETWORK, "The destination does not take an echo")
             status = association.echo()
     except TransportError as error:
-        raise _network(error) from None
+        text = str(error)
+        raise Fault(Code.NETWORK, text[:1].upper() + text[1:]) from None
     if status != _SUCCESS:
-        raise _network(NotSent(f"the destination answered with status {status:#06x}"))
-
-
-def _network(error: Exception) -> Fault:
-    text = str(error)
-    return Fault(Code.NETWORK, text[:1].upper() + text[1:])
-
-
-def _associating(destination: Destination) -> Associate:
-    return lambda contexts: SenderAssociation(
-        (destination.host, destination.port),
-        destination.calling_ae_title,
-        destination.ae_title,
-        contexts,
-        Timeouts.answering_in(destination.response_s),
-        tls=requestor(destination),
-    )
+        said = f"The destination answered with status {status:#06x}"
+        raise Fault(Code.NETWORK, said)
 
 
 def _get(services: Services, name: str) -> Destination:

@@ -88,11 +88,13 @@ class Rest:
             self._modifier,
             parts.journal,
             parts.pseudonyms,
+            destinations=lambda: self._present.destinations,
             rewriters=self._rewriters,
         )
         self._server = ApiServer(
             (config.host, config.port), connections=config.connections, tls=_tls(config)
         )
+        self._present = parts.config
         self._services: Services | None = None
 
     @property
@@ -132,6 +134,7 @@ class Rest:
 
     def follow(self, config: Config) -> None:
         """Answer by another configuration from now on."""
+        self._present = config
         if self._services is not None:
             self._services.config = config
 
@@ -153,7 +156,7 @@ class Rest:
     def _made_services(self, dicom_port: int) -> Services:
         parts = self._parts
         return Services(
-            config=parts.config,
+            config=self._present,
             catalogue=self._catalogue,
             jobs=self._jobs,
             modifier=self._modifier,

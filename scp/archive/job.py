@@ -23,6 +23,12 @@ class JobKind(StrEnum):
     MODIFICATION = "ResourceModification"
     SPLIT = "SplitStudy"
     MERGE = "MergeStudy"
+    STORE = "DicomModalityStore"
+
+    @property
+    def sends(self) -> bool:
+        """Whether it waits for a peer, and makes nothing."""
+        return self is JobKind.STORE
 
 
 class JobState(StrEnum):
@@ -48,7 +54,9 @@ class Status(IntEnum):
     NOT_IMPLEMENTED = 2
     BAD_PARAMETER = 3
     BAD_TYPE = 5
+    NO_SUCH_ITEM = 7
     BAD_REQUEST = 8
+    NETWORK = 9
     DATABASE = 11
     CANNOT_WRITE = 14
     BAD_FORMAT = 15
@@ -73,7 +81,9 @@ _SENTENCES: Final = {
     Status.NOT_IMPLEMENTED: "Not implemented yet",
     Status.BAD_PARAMETER: "Parameter out of range",
     Status.BAD_TYPE: "Bad type for a parameter",
+    Status.NO_SUCH_ITEM: "Accessing an inexistent item",
     Status.BAD_REQUEST: "Bad request",
+    Status.NETWORK: "Error in the network protocol",
     Status.DATABASE: "Error with the database engine",
     Status.CANNOT_WRITE: "Cannot write to file",
     Status.BAD_FORMAT: "Bad file format",
@@ -136,6 +146,7 @@ class JobRequest:
         origin: Metadata of every result: where the request came from.
         patient_name: Of the results of an anonymization that names none; the jobs fill it in, so
             that another run says the same.
+        destination: Name of the one to send to, in the configuration.
     """
 
     kind: JobKind
@@ -148,6 +159,7 @@ class JobRequest:
     user_data: object = None
     origin: Mapping[str, str] = field(default_factory=dict)
     patient_name: str = ""
+    destination: str = ""
 
     def to_json(self) -> str:
         """As the journal keeps it."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from rules.errors import DeidentificationError, InstanceRefused, Reason
 from rules.requests import RequestFault
 from scp.archive.job import JobError, JobRefused, Status
-from scp.errors import Conflict, JournalError, OutOfSpace, SpoolError
+from scp.archive.sending import NotSent
+from scp.errors import Conflict, JournalError, OutOfSpace, SpoolError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,8 @@ _BY_KIND: Final = (
     (MemoryError, Status.FULL_STORAGE),
     (SpoolError, Status.CORRUPTED_FILE),
     (JournalError, Status.DATABASE),
+    (TransportError, Status.NETWORK),
+    (NotSent, Status.NETWORK),
 )
 _BY_REASON: Final[Mapping[Reason, Status]] = {
     Reason.UNREADABLE: Status.BAD_FORMAT,

@@ -18,9 +18,10 @@ from scp.archive.merge_job import MergeJob
 from scp.archive.modification_job import ModificationJob
 from scp.archive.rewriting import Rewriting
 from scp.archive.split_job import SplitJob
+from scp.archive.store_job import StoreJob
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rules import Pseudonyms
     from scp.archive.catalogue import Catalogue
@@ -29,10 +30,43 @@ if TYPE_CHECKING:
     from scp.archive.rewriters import Rewriters
     from scp.archive.rewriting import Order
     from scp.logs import Log
+    from scp.settings import Destination
+
+
+class Work(Protocol):
+    """What a job does: `run` until it says so, then `commit`, or `discard` at any point."""
+
+    @property
+    def content(self) -> dict[str, object]:
+        """What the job's content says at this moment."""
+
+    @property
+    def progress(self) -> int:
+        """Per cent of what is dealt with; the commit is the last one."""
+
+    def results(self) -> dict[str, object]:
+        """What the job's content says once everything is done."""
+
+    def run(self, go_on: Callable[[], bool]) -> bool:
+        """Do what is not done yet; False if `go_on` ended it before.
+
+        Raises:
+            Exception: what the job failed of.
+        """
+
+    def commit(self, also: Callable[[object], object]) -> None:
+        """Make it count, and `also` in the same transaction.
+
+        Raises:
+            Exception: nothing was committed.
+        """
+
+    def discard(self) -> None:
+        """Leave nothing of what was made."""
 
 
 class Kind(Protocol):
-    """What a kind of job has to say."""
+    """What a kind of job that makes instances has to say."""
 
     def check(self, request: JobRequest) -> tuple[JobRequest, dict[str, object]]:
         """The request with what it lacks, and the job's content before it runs.
@@ -60,6 +94,7 @@ class Kinds:
         *,
         threads: int,
         log: Log,
+        destinations: Callable[[], Mapping[str, Destination]],
         rewriters: Rewriters | None = None,
     ) -> None:
         """Bind it.
@@ -70,6 +105,7 @@ class Kinds:
             pseudonyms: The keyed functions.
             threads: Instances of one job that are rewritten at once.
             log: Where events go.
+            destinations: Those of the configuration as it is when asked.
             rewriters: The processes that help.
         """
         self._catalogue = catalogue
@@ -84,6 +120,7 @@ class Kinds:
             JobKind.SPLIT: SplitJob(stock),
             JobKind.MERGE: MergeJob(stock, modifier),
         }
+        self._store = StoreJob(stock, modifier.spool, destinations)
 
     def checked(self, request: JobRequest) -> tuple[JobRequest, dict[str, object]]:
         """As a kind's `check`, with what every body can say of its job.
@@ -92,18 +129,22 @@ class Kinds:
             JobRefused, RequestFault: it cannot be done.
             OutOfSpace: the disk has no room for what it would make.
         """
-        self._modifier.spool.room.begin()
         keeps_source = request.kind is JobKind.MODIFICATION
         options = requests.read_job_options(request.body, keep_source_default=keeps_source)
         told = replace(request, priority=options.priority, user_data=options.user_data)
+        if request.kind is JobKind.STORE:
+            return self._store.check(told)
+        self._modifier.spool.room.begin()
         return self._kinds[request.kind].check(told)
 
-    def begin(self, job_id: str, request: JobRequest) -> Rewriting:
+    def begin(self, job_id: str, request: JobRequest) -> Work:
         """The work of a job.
 
         Raises:
             JobRefused, RequestFault: it cannot be done any more.
         """
+        if request.kind is JobKind.STORE:
+            return self._store.begin(request)
         return Rewriting(
             self._kinds[request.kind].order(job_id, request),
             self._catalogue,

@@ -9,6 +9,7 @@ The promise:
    commit can only succeed or fail.
 3. A paused job gives its thread to others and keeps what it has made.
 4. Nobody who waits keeps a job running, and nobody who goes away ends it.
+5. Jobs that send have threads of their own: a slow destination delays no others.
 
 Where a job stands is kept in memory and noted in the journal whenever its state changes.
 """
@@ -29,16 +30,17 @@ from scp.archive.job_kinds import Kinds
 from scp.archive.job_store import JobStore, outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rules import Pseudonyms
     from scp.archive.catalogue import Catalogue
     from scp.archive.job import JobRequest
+    from scp.archive.job_kinds import Work
     from scp.archive.modifier import Modifier
     from scp.archive.rewriters import Rewriters
-    from scp.archive.rewriting import Rewriting
     from scp.journal import Journal
     from scp.logs import Log
+    from scp.settings import Destination
 
 HISTORY: Final = 100
 """Finished jobs that are remembered."""
@@ -59,7 +61,7 @@ class _Entry:
     """
 
     job: Job
-    work: Rewriting | None = None
+    work: Work | None = None
     wish: JobState | None = None
     commits: bool = False
     turn: int = 0
@@ -78,7 +80,9 @@ class Jobs:
         pseudonyms: Pseudonyms,
         *,
         log: Log | None = None,
+        destinations: Callable[[], Mapping[str, Destination]] = dict,
         workers: int = 2,
+        senders: int = 4,
         threads: int = 4,
         history: int = HISTORY,
         rewriters: Rewriters | None = None,
@@ -91,7 +95,9 @@ class Jobs:
             journal: Where jobs are noted, and whose clock dates them.
             pseudonyms: The keyed functions.
             log: Where events go.
-            workers: Jobs that run at once.
+            destinations: Those of the configuration as it is when asked.
+            workers: Jobs that run at once, but for those that send.
+            senders: Jobs that send at once.
             threads: Instances of one job that are rewritten at once.
             history: Finished jobs that are remembered.
             rewriters: The processes that help with large jobs; whoever made them closes them.
@@ -103,6 +109,7 @@ class Jobs:
             pseudonyms,
             threads=threads,
             log=self._log,
+            destinations=destinations,
             rewriters=rewriters,
         )
         self._store = JobStore(journal)
@@ -110,12 +117,12 @@ class Jobs:
         self._history = history
         self._changed = threading.Condition()
         self._entries: dict[str, _Entry] = {}
-        self._queue: list[tuple[int, int, str]] = []
+        self._queues: dict[bool, list[tuple[int, int, str]]] = {False: [], True: []}
         self._turns = 0
         self._stopping = False
         self._workers = [
-            threading.Thread(target=self._serve, name=f"jobs {number}", daemon=True)
-            for number in range(workers)
+            threading.Thread(target=self._serve, args=(sends,), name="jobs", daemon=True)
+            for sends in (False,) * workers + (True,) * senders
         ]
 
     # ---- the engine's own life
@@ -304,17 +311,19 @@ class Jobs:
     def _enqueue(self, entry: _Entry) -> None:
         self._turns += 1
         entry.turn = self._turns
-        heapq.heappush(self._queue, (-entry.job.priority, entry.turn, entry.job.id))
+        queue = self._queues[entry.job.kind.sends]
+        heapq.heappush(queue, (-entry.job.priority, entry.turn, entry.job.id))
         self._changed.notify_all()
 
-    def _take(self) -> _Entry | None:
+    def _take(self, *, sends: bool) -> _Entry | None:
         """The next job, marked as running; None when the node stops."""
+        queue = self._queues[sends]
         with self._changed:
             while True:
-                self._changed.wait_for(lambda: self._stopping or self._queue)
+                self._changed.wait_for(lambda: self._stopping or queue)
                 if self._stopping:
                     return None
-                _, turn, job_id = heapq.heappop(self._queue)
+                _, turn, job_id = heapq.heappop(queue)
                 entry = self._entries.get(job_id)
                 if entry and entry.turn == turn and entry.job.state is JobState.PENDING:
                     entry.job = replace(entry.job, state=JobState.RUNNING, started_at=self._now())
@@ -324,8 +333,8 @@ class Jobs:
 
     # ---- inside: a run
 
-    def _serve(self) -> None:
-        while (entry := self._take()) is not None:
+    def _serve(self, sends: bool) -> None:  # noqa: FBT001 - the argument of a thread
+        while (entry := self._take(sends=sends)) is not None:
             try:
                 self._run(entry)
             except Exception as error:  # noqa: BLE001 - whatever it is, the other jobs go on
@@ -347,7 +356,7 @@ class Jobs:
         else:
             self._hold(entry)
 
-    def _work(self, entry: _Entry) -> Rewriting:
+    def _work(self, entry: _Entry) -> Work:
         if entry.work is None:
             request = self._store.request(entry.job.id)
             if request is None:
@@ -355,7 +364,7 @@ class Jobs:
             entry.work = self._kinds.begin(entry.job.id, request)
         return entry.work
 
-    def _succeed(self, entry: _Entry, work: Rewriting) -> None:
+    def _succeed(self, entry: _Entry, work: Work) -> None:
         job = self._ended(entry, JobState.SUCCESS, JobError())
         job = replace(job, progress=100, content={**job.content, **work.results()})
         work.commit(outcome(job))

@@ -9,15 +9,50 @@ import pytest
 from orthanc_api_client import LabelsConstraint, OrthancApiClient
 from orthanc_api_client.exceptions import BadFileFormat, HttpError, ResourceNotFound
 from pydicom import dcmread
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import CTImageStorage
 from pyorthanc.jobs import State
 
-from tests.acceptance.rest.asking import packaged_file, packaged_files
+from tests.acceptance.rest.asking import CONFIG, packaged_file, packaged_files
+from tests.acceptance.running import RunningNode
 
 pytestmark = pytest.mark.slow
 
 HELLO = "f7ff9e8b-7bb2e09b-70935a5d-785e0cc5-d9d0abf0"
 CT = packaged_file("CT_small.dcm")
 POLLING_S = 0.02
+DESTINATIONS = """
+destinations:
+  pacs: {{ae_title: PACS, host: 127.0.0.1, port: {port}}}
+  nobody: {{ae_title: NOBODY, host: 127.0.0.1, port: 1}}
+"""
+
+
+@pytest.fixture(scope="module")
+def received():
+    """A peer of pynetdicom that takes CT: its port, and the UIDs that it has got."""
+    uids: list[str] = []
+
+    def store(event) -> int:
+        uids.append(event.request.AffectedSOPInstanceUID)
+        return 0x0000
+
+    entity = AE("PACS")
+    entity.add_supported_context(CTImageStorage)
+    server = entity.start_server(
+        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)]
+    )
+    yield server.socket.getsockname()[1], uids
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def node(received, tmp_path_factory):
+    """A node that knows the peer, and a destination where nobody is."""
+    known = DESTINATIONS.format(port=received[0])
+    with RunningNode(tmp_path_factory.mktemp("node"), CONFIG + known) as started:
+        yield started
+    assert "Traceback" not in started.output.read_text()
 
 
 @pytest.fixture
@@ -145,6 +180,27 @@ def test_the_api_client_works_in_bulk(api, mr_studies):
     assert len(patients) == 1
     assert set(api.studies.get_instances_ids(studies[0])) <= set(instances)
     assert set(api.studies.get_series_ids(studies[1])) <= set(series)
+
+
+def test_the_api_client_sends_to_a_modality(api, study, received):
+    """At once, and as a job that it follows."""
+    uid = dcmread(CT).SOPInstanceUID
+    api.modalities.send("pacs", study, timeout=10)
+    job = api.modalities.send_async("pacs", [study])
+
+    assert job.wait_completed(timeout=20, polling_interval=POLLING_S)
+    assert (job.info.status, job.info.type) == ("Success", "DicomModalityStore")
+    assert received[1] == [uid, uid]
+
+
+def test_the_api_client_is_told_what_was_not_sent(api, study):
+    """By an error, or by a job that has failed."""
+    with pytest.raises(HttpError):
+        api.modalities.send("nobody", study)
+    job = api.modalities.send_async("nobody", study)
+
+    assert job.wait_completed(timeout=20, polling_interval=POLLING_S)
+    assert job.info.status == "Failure"
 
 
 def test_the_api_client_follows_a_job(api, mr_studies):

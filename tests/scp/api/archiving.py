@@ -13,9 +13,10 @@ from pydicom import dcmread
 
 from rules import Deidentifier, Pseudonyms, compile_plan
 from scp.admission import Admitted
-from scp.api import create, downloads, errors, find, instances, modalities, tags
+from scp.api import create, downloads, errors, find, instances, jobs, modalities, tags
 from scp.api.services import Services
 from scp.archive.catalogue import Catalogue
+from scp.archive.jobs import Jobs
 from scp.archive.modifier import Modifier
 from scp.config import parse_config
 from scp.ingest import Ingest
@@ -97,12 +98,17 @@ def archive(folder: Path, config: str = CONFIG) -> Iterator[Archive]:
         made = Deidentifier(plan, pseudonyms, request.transfer_syntax_uid, blank=pixels)
         return Admitted(made, Budget(1 << 28))
 
+    catalogue = Catalogue(journal)
+    modifier = Modifier(spool, pseudonyms, blank=pixels, transcode=pixels)
+    engine_of_jobs = Jobs(
+        catalogue, modifier, journal, pseudonyms, destinations=lambda: loaded.destinations
+    )
     services = Services(
         config=loaded,
-        catalogue=Catalogue(journal),
-        jobs=None,
+        catalogue=catalogue,
+        jobs=engine_of_jobs,
         pseudonyms=pseudonyms,
-        modifier=Modifier(spool, pseudonyms, blank=pixels, transcode=pixels),
+        modifier=modifier,
         ingest=Ingest(spool, journal, engine),
         journal=journal,
         spool=spool,
@@ -111,11 +117,13 @@ def archive(folder: Path, config: str = CONFIG) -> Iterator[Archive]:
         http_port=8042,
     )
     app = FastAPI(openapi_url=None)
-    for part in (instances, tags, downloads, find, create, modalities):
+    for part in (instances, tags, downloads, find, create, modalities, jobs):
         app.include_router(part.routes(services))
     errors.install(app)
+    engine_of_jobs.start()
     with served(app) as server:
         yield Archive(services, Client(server.address[1]))
+    assert engine_of_jobs.stop(20)
     pixels.close()
     journal.close()
     spool.close()

@@ -9,6 +9,7 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, Verification
 
 from scp.archive.identifiers import identifier
+from scp.archive.job import JobState
 from tests.encoded import DEFLATED, EXPLICIT
 from tests.instances import ROOT, file
 from tests.scp.api.archiving import archive, patient
@@ -74,6 +75,22 @@ def answering(receiver: Receiver, status: int):
         yield
     finally:
         receiver.status = 0x0000
+
+
+def file_of(node, id_):
+    """Where an instance is stored."""
+    [stored] = node.services.catalogue.instances([id_])
+    [path] = [one for one in node.files() if one.name == stored.file_name.split("/")[-1]]
+    return path
+
+
+def damage(path) -> None:
+    """Flip a bit in the middle of a stored file."""
+    with path.open("r+b") as stored:
+        stored.seek(path.stat().st_size // 2)
+        [byte] = stored.read(1)
+        stored.seek(-1, 1)
+        stored.write(bytes([byte ^ 1]))
 
 
 def test_the_destinations_are_listed(node, receiver):
@@ -208,8 +225,51 @@ def test_a_body_that_names_nothing_is_a_bad_file(node, body):
     assert (fault["HttpStatus"], fault["OrthancStatus"]) == (400, 15)
 
 
-def test_a_store_in_the_background_is_refused(node):
-    """Instead of being done in another way than was asked for."""
-    body = {"Resources": [], "Synchronous": False}
+def test_a_damaged_instance_does_not_hold_up_others(node, receiver):
+    """Those behind it go over another association, if failures are passed over."""
+    ids = [node.upload(patient(6, instance=number)) for number in (1, 2, 3)]
+    damage(file_of(node, ids[1]))
+    body = {"Resources": ids, "Permissive": True}
+    answer = node.ask("POST", "/modalities/pacs/store", body)
+
+    assert (answer["InstancesCount"], answer["FailedInstancesCount"]) == (3, 1)
+    assert len([one for one in receiver.got if one[1] == "Doe^Jane6"]) == 2
+
+
+def test_a_store_in_the_background_is_a_job(node, receiver):
+    """Its address is told at once, and its content is what a client that waits would get."""
+    id_ = node.upload(patient(7))
+    told = node.ask(
+        "POST", "/modalities/pacs/store", {"Resources": [id_], "Asynchronous": True, "UserData": 5}
+    )
+    node.services.jobs.wait(told["ID"], 20)
+    job = node.ask("GET", told["Path"])
+
+    assert (job["Type"], job["State"], job["Progress"]) == ("DicomModalityStore", "Success", 100)
+    assert job["UserData"] == 5
+    assert job["Content"] == node.ask("POST", "/modalities/pacs/store", [id_])
+    assert [one[1] for one in receiver.got].count("Doe^Jane7") == 2
+
+
+def test_a_store_in_the_background_fails_as_a_job_and_can_be_repeated(node, receiver):
+    """The number is that of the network, and the reason stands in the details."""
+    id_ = node.upload(patient(8))
+    with answering(receiver, 0xC000):
+        told = node.ask(
+            "POST", "/modalities/pacs/store", {"Resources": [id_], "Synchronous": False}
+        )
+        node.services.jobs.wait(told["ID"], 20)
+        failed = node.ask("GET", told["Path"])
+    node.ask("POST", told["Path"] + "/resubmit", {})
+    repeated = node.services.jobs.wait(told["ID"], 20)
+
+    assert (failed["State"], failed["ErrorCode"]) == ("Failure", 9)
+    assert "0xc000" in failed["ErrorDetails"]
+    assert repeated.state is JobState.SUCCESS
+
+
+def test_storage_commitment_is_not_pretended(node):
+    """A request for it is refused."""
+    body = {"Resources": [], "StorageCommitment": True}
 
     assert node.fault("POST", "/modalities/pacs/store", body)["HttpStatus"] == 400
