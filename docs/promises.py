@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RESULTS: Final = Path(__file__).with_name("promises.jsonl")
 BEGIN: Final = "<!-- promises: made by `make docs` -->\n"
@@ -90,13 +93,16 @@ def results() -> dict[str, dict[str, Any]]:
 
 def table() -> str:
     """The table, between its marks."""
-    seen = results()
-    rows = [
-        f"| {promise} | {how} | {name} | {_seen(seen.get(name))} |\n"
-        for promise, trials in TRIALS.items()
-        for name, how in trials.items()
-    ]
+    rows = (row for promise, trials in TRIALS.items() for row in _rows(promise, trials))
     return BEGIN + _HEAD + "".join(rows) + END
+
+
+def _rows(promise: str, trials: dict[str, str]) -> Iterator[str]:
+    """Those of a promise, which stands in the first of them only."""
+    seen = results()
+    for number, (name, how) in enumerate(trials.items()):
+        said = "" if number else f"**{promise}**"
+        yield f"| {said} | {how} | {name} | {_seen(seen.get(name))} |\n"
 
 
 def within(readme: str) -> str:
