@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
+from tests.sizes import size
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-IMAGE_BYTES = 256 << 20
+IMAGE_BYTES = size(ci=256, nightly=1024) << 20
 OPTIONS = "loop,commit=600,noatime"
 NEEDED = ("mkfs.ext4", "mount", "umount", "cp")
 PATH = os.pathsep.join(("/usr/sbin", "/usr/bin", "/sbin", "/bin"))

@@ -7,7 +7,6 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,11 +20,8 @@ from tests.acceptance.loaded import (
     versions,
 )
 from tests.acceptance.peers import Archive
-from tests.acceptance.traced import DoomedNode, Point, Trap, require_strace
-from tests.sizes import NIGHTLY, size
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from tests.acceptance.traced import DoomedNode, Point, Trap, points, require_strace
+from tests.sizes import size
 
 # Instances go once they are delivered: a forward ends with the removal of a file.
 CONFIG = """
@@ -55,22 +51,11 @@ FORWARDING = {
     "ftruncate": (1,),
 }
 """Where a node dies for every change, some calls of each kind; a night tries all of each."""
-MOST_OF_A_KIND = 40
 CHECKPOINT_S = 1.5
 """The node moves its log into the database every second."""
 RECOVERING = {"fsync": 8, "fdatasync": 3, "pwrite64": 12, "unlink": 8}
 """What a start does to put things in order: a call, and how many of it there may be."""
 DEEP = 3
-
-
-def points(kinds: dict[str, tuple[int, ...]], goes_on: Callable[[Point], bool]) -> Iterator[Point]:
-    """Those that are named, or of each kind all until the node survives one."""
-    for call, chosen in kinds.items():
-        for number in range(1, MOST_OF_A_KIND) if NIGHTLY else chosen:
-            point = Point(call, number)
-            yield point
-            if NIGHTLY and not goes_on(point):
-                break
 
 
 class Ordeal:
@@ -140,9 +125,9 @@ def test_a_death_at_any_call_loses_nothing(tmp_path, deadline_s, figures):
     )
     try:
         ordeal.start()
-        for point in points(STORING, lambda _: ordeal.last_died):
+        for point in points(STORING, lambda: ordeal.last_died):
             ordeal.store(point)
-        for point in points(FORWARDING, lambda _: ordeal.last_died):
+        for point in points(FORWARDING, lambda: ordeal.last_died):
             ordeal.forward(point)
         archive.start()
         lost = ordeal.lost(deadline_s(20))

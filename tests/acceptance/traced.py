@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from tests.acceptance.running import ANONODE, RunningNode
+from tests.sizes import NIGHTLY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 LOOK_AGAIN_S = 0.01
+MOST_OF_A_KIND = 40
 
 
 def require_strace(tmp_path: Path) -> None:
@@ -59,6 +61,15 @@ class Point:
     def __str__(self) -> str:
         """For people."""
         return f"{self.call} {self.number}"
+
+
+def points(kinds: dict[str, tuple[int, ...]], goes_on: Callable[[], bool]) -> Iterator[Point]:
+    """Those that are named; at night all of each kind until the node survives one."""
+    for call, chosen in kinds.items():
+        for number in range(1, MOST_OF_A_KIND) if NIGHTLY else chosen:
+            yield Point(call, number)
+            if NIGHTLY and not goes_on():
+                break
 
 
 class Trap:
