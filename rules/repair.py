@@ -13,16 +13,22 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from pydicom import config
+from pydicom.charset import default_encoding
 from pydicom.dataelem import RawDataElement
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset
+from pydicom.filewriter import correct_ambiguous_vr, write_data_element
 
-from rules.elements import UNDEFINED
+from rules.elements import UNDEFINED, item
 from rules.errors import DeidentificationError, Reason
 
 if TYPE_CHECKING:
+    from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
+
+
+LAST_GROUP_WITH_LENGTH = 6
+"""Group lengths of later ones are retired, and go (PS3.5 7.2)."""
 
 
 def repaired(data: bytes | bytearray | memoryview, *, implicit: bool) -> bytes:
@@ -46,11 +52,31 @@ def _rewritten(data: bytes, *, implicit: bool) -> bytes:
     dataset = read_dataset(source, is_implicit_VR=implicit, is_little_endian=True)
     if source.read(1) or not _is_whole(dataset):
         raise DeidentificationError(Reason.TRUNCATED)
+    return _written(dataset, default_encoding, implicit=implicit)
+
+
+def _written(dataset: Dataset, encodings: str | list[str], *, implicit: bool) -> bytes:
+    """Innermost first: pydicom's own way out doubles the text of an error with every level."""
+    if dataset.original_character_set != dataset._character_set:  # noqa: SLF001 - as pydicom does
+        dataset = correct_ambiguous_vr(dataset, is_little_endian=True)
+    encodings = dataset.get("SpecificCharacterSet", encodings)
     target = DicomBytesIO()
     target.is_little_endian = True
     target.is_implicit_VR = implicit
-    write_dataset(target, dataset)
+    for element in dataset:
+        if element.tag.element or element.tag.group <= LAST_GROUP_WITH_LENGTH:
+            write_data_element(target, _flat(element, encodings, implicit=implicit), encodings)
     return target.getvalue()
+
+
+def _flat(
+    element: DataElement, encodings: str | list[str], *, implicit: bool
+) -> DataElement | RawDataElement:
+    """An element as it is, or a sequence with its items written."""
+    if element.VR != "SQ":
+        return element
+    items = b"".join(item(_written(one, encodings, implicit=implicit)) for one in element.value)
+    return RawDataElement(element.tag, "SQ", len(items), items, 0, implicit, is_little_endian=True)
 
 
 def _is_whole(dataset: Dataset) -> bool:
