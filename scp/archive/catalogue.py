@@ -21,7 +21,7 @@ from scp.archive import catalogue_schema as sql
 from scp.archive import catalogue_writing as writing
 from scp.archive.catalogue_tables import resources
 from scp.archive.identifiers import Level
-from scp.archive.resources import Change, Resource, Statistics, StoredInstance
+from scp.archive.resources import Change, Keys, Resource, Statistics, StoredInstance
 from scp.errors import BadName, UnknownResource
 
 if TYPE_CHECKING:
@@ -145,16 +145,17 @@ class Catalogue:
                 found.update(map(_stored, self._journal.rows(statement)))
         return [found[key] for key in sorted(found)]
 
-    def keys(self, ids: Sequence[str]) -> array[int]:
-        """What stands for each of these instances in `places` and `uids`: eight bytes."""
+    def keys(self, ids: Sequence[str]) -> Keys:
+        """What stands for each of these instances in `places` and `uids`, in the order they came."""
         self.refresh()
-        found: set[int] = set()
+        found: dict[int, int] = {}
         for level, keys in self._keys(ids).items():
             for part in writing.chunks(keys):
                 condition = sql.below(part, Level.INSTANCE - level)
                 rows = self._journal.rows(sql.KEYS.where(condition))
-                found.update(row.id for row in rows)
-        return array("q", sorted(found))
+                found.update((row.id, hash(row.public_id)) for row in rows)
+        numbers = array("q", sorted(found))
+        return Keys(numbers, array("q", map(found.__getitem__, numbers)))
 
     def places(self, keys: Sequence[int]) -> dict[int, StoredInstance]:
         """Some instances by key, without their tags; what is gone is left out."""

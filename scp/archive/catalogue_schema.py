@@ -249,7 +249,7 @@ _place_columns = (
     instances.c.digest,
     instances.c.dataset_offset,
 )
-KEYS = sa.select(resources.c.id)
+KEYS = sa.select(resources.c.id, resources.c.public_id)
 STORED = sa.select(*_place_columns, instances.c.tags).select_from(_with_row)
 PLACES = (
     sa.select(*_place_columns)

@@ -57,7 +57,7 @@ class Stock:
         studies: dict[str, str] = {}
         series: set[str] = set()
         instances: set[str] = set()
-        for study, study_uid, series_uid, uid in self.catalogue.uids(sources.keys):
+        for study, study_uid, series_uid, uid in self.catalogue.uids(sources.keys.numbers):
             counts[study] += 1
             studies[study] = study_uid
             series.add(series_uid)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Mapping
 
     from scp.archive.identifiers import Level
@@ -63,6 +64,19 @@ class StoredInstance:
     digest: str
     dataset_offset: int
     tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What stands for some instances while a job lasts: sixteen bytes for each.
+
+    Attributes:
+        numbers: Ascending. SQLite may give one that has become free to another instance.
+        checks: Hashes of the identifiers, which tell that other one from the one that was meant.
+    """
+
+    numbers: array[int]
+    checks: array[int]
 
 
 @dataclass(frozen=True, slots=True)

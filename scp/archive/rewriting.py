@@ -233,7 +233,7 @@ class Rewriting:
 
     def _refuse_changed(self, removed: Mapping[str, str]) -> None:
         """A source is only removed as the job has read it."""
-        keys = self._catalogue.keys(list(removed)) if removed else ()
+        keys = self._catalogue.keys(list(removed)).numbers if removed else ()
         now = self._catalogue.digests(keys)
         if dict(now) != removed:
             raise JobRefused(Status.REVISION, "A source was changed or removed meanwhile")

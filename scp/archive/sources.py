@@ -1,6 +1,6 @@
 """What a job works on: instances that are looked up when their turn comes.
 
-A study of any size takes eight bytes for each of its instances.
+A study of any size takes sixteen bytes for each of its instances.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Final, overload
 from scp.errors import SpoolError
 
 if TYPE_CHECKING:
-    from array import array
-
     from scp.archive.catalogue import Catalogue
-    from scp.archive.resources import StoredInstance
+    from scp.archive.resources import Keys, StoredInstance
 
 PAGE: Final = 128
 """Instances that are looked up together."""
@@ -26,7 +24,7 @@ _PAGES: Final = 3
 class Sources(Sequence["StoredInstance"]):
     """Stored instances by number, without their tags; safe for use by many threads."""
 
-    def __init__(self, catalogue: Catalogue, keys: array[int]) -> None:
+    def __init__(self, catalogue: Catalogue, keys: Keys) -> None:
         """Bind it.
 
         Args:
@@ -40,7 +38,7 @@ class Sources(Sequence["StoredInstance"]):
 
     def __len__(self) -> int:
         """How many."""
-        return len(self.keys)
+        return len(self.keys.numbers)
 
     @overload
     def __getitem__(self, number: int) -> StoredInstance: ...
@@ -52,13 +50,13 @@ class Sources(Sequence["StoredInstance"]):
         """As it is stored when it is first asked for.
 
         Raises:
-            SpoolError: it is gone.
+            SpoolError: it is gone, be it that another one has its key now.
         """
         if isinstance(number, slice):
             return [self[one] for one in range(*number.indices(len(self)))]
-        key = self.keys[number]
+        key, check = self.keys.numbers[number], self.keys.checks[number]
         found = self._page(number % len(self) // PAGE).get(key)
-        if found is None:
+        if found is None or hash(found.id) != check:
             raise SpoolError("a stored instance is gone")
         return found
 
@@ -66,7 +64,7 @@ class Sources(Sequence["StoredInstance"]):
         with self._lock:
             found = self._pages.get(page)
             if found is None:
-                keys = self.keys[page * PAGE : (page + 1) * PAGE]
+                keys = self.keys.numbers[page * PAGE : (page + 1) * PAGE]
                 found = self._pages[page] = self._catalogue.places(keys)
                 while len(self._pages) > _PAGES:
                     del self._pages[next(iter(self._pages))]

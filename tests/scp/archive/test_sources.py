@@ -47,7 +47,21 @@ def test_an_instance_is_named_once(stored) -> None:
     """Also where a study and one of its series are asked for."""
     ids = [*stored.ids(Level.STUDY), *stored.ids(Level.SERIES), *stored.ids(Level.INSTANCE)]
 
-    assert list(stored.catalogue.keys(ids)) == list(found_in(stored).keys)
+    assert stored.catalogue.keys(ids) == found_in(stored).keys
+
+
+def test_what_has_the_key_of_one_that_is_gone_is_not_taken_for_it(stored) -> None:
+    """SQLite numbers anew from the highest that is left."""
+    found = found_in(stored)
+    stored.catalogue.delete(stored.ids(Level.PATIENT)[0])
+    stored.store(instances.small_ct([instances.text(0x00100020, "LO", "SOMEBODY")]))
+
+    reused = set(found.keys.numbers) & set(found_in(stored).keys.numbers)
+    assert reused
+    for number, key in enumerate(found.keys.numbers):
+        if key in reused:
+            with pytest.raises(SpoolError):
+                found[number]
 
 
 def test_what_is_gone_is_an_error(stored) -> None:
