@@ -14,8 +14,6 @@ import sqlalchemy as sa
 metadata: Final = sa.MetaData()
 """Of the whole database: the journal's own tables join it."""
 
-# PatientID is free text, so that a patient can have the identifier of a study: only together
-# with the level is an identifier unique.
 resources: Final = sa.Table(
     "resources",
     metadata,

@@ -2,6 +2,9 @@
 
 SHA-1 of PatientID, and of the UIDs below it joined by `|`, in five groups of eight hexadecimal
 digits. They are functions of the stored instance, so they need no table and survive everything.
+
+A `|` of a PatientID counts twice: else whoever chooses one could give a patient the identifier of
+somebody's study, and have it deleted in its place.
 """
 
 from __future__ import annotations
@@ -41,6 +44,6 @@ def identifier(*uids: str) -> str:
         uids: PatientID, then StudyInstanceUID, SeriesInstanceUID and SOPInstanceUID as far down
             as the resource lies; surrounding blanks do not count, a missing one is empty.
     """
-    text = "|".join(uid.strip(" \0") for uid in uids)
+    text = "|".join(uid.strip(" \0").replace("|", "||") for uid in uids)
     digest = sha1(text.encode("utf-8", "surrogateescape"), usedforsecurity=False)
     return digest.digest().hex("-", _GROUP_BYTES)

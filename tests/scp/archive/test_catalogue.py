@@ -123,18 +123,14 @@ def test_more_than_a_batch_is_taken_in_at_once(archive: Archive) -> None:
     assert archive.catalogue.statistics().instances == 1100
 
 
-def test_a_patient_may_have_the_identifier_of_a_study(archive: Archive) -> None:
-    """PatientID is free text; both are there, and told apart by their level."""
+def test_a_patient_cannot_take_the_place_of_a_study(archive: Archive) -> None:
+    """PatientID is free text: one that is made up of a study's goes without the other."""
     archive.add(1, "A/1/1")
     archive.add(2, "C/9/1", patient_id="A|2.25.11")
-    twin = at("A/1/1", 2)
+    [study] = archive.catalogue.listing(Level.STUDY, limit=1)
+    archive.catalogue.delete(study.id)
 
-    assert identifier("A|2.25.11") == twin
-    patient = archive.catalogue.find(twin, Level.PATIENT)
-    study = archive.catalogue.find(twin, Level.STUDY)
-    assert patient is not None
-    assert study is not None
-    assert (patient.uid, study.uid) == ("A|2.25.11", "2.25.11")
+    assert [one.uid for one in archive.catalogue.listing(Level.PATIENT)] == ["A|2.25.11"]
 
 
 # ---- the tree

@@ -48,3 +48,9 @@ def test_levels_are_spelled_as_orthanc_does() -> None:
     assert [level.word for level in Level] == ["Patient", "Study", "Series", "Instance"]
     assert [level.path for level in Level] == ["patients", "studies", "series", "instances"]
     assert all(above < below for above, below in pairwise(Level))
+
+
+def test_no_patient_can_have_the_identifier_of_a_study():
+    """PatientID is free text: with a bar in it, it could be that of a patient and a UID."""
+    assert identifier("A|1.2") != identifier("A", "1.2")
+    assert identifier("A|1.2", "3.4") != identifier("A", "1.2", "3.4")
