@@ -347,7 +347,7 @@ class Jobs:
         work = self._work(entry)
         complete = work.run(lambda: entry.wish is None and not self._stopping)
         with self._changed:
-            stopped = self._stopping and not complete
+            stopped = self._stopping and not complete and entry.wish is None
             entry.commits = complete and entry.wish is not JobState.FAILURE
         if entry.commits:
             self._succeed(entry, work)

@@ -232,6 +232,28 @@ def test_a_paused_job_can_be_cancelled(stored) -> None:
     assert stored.files() == before
 
 
+@pytest.mark.parametrize(
+    ("wish", "state"), [("cancel", JobState.FAILURE), ("pause", JobState.PAUSED)]
+)
+def test_what_was_wished_before_a_stop_holds_after_it(stored, wish, state) -> None:
+    """A job whose end was promised does not run again at the next start."""
+    gate = Gate(stored, 3)
+    with engine(stored) as jobs:
+        id_ = jobs.submit(anonymize(stored))
+        assert gate.reached.wait(PATIENCE_S)
+        assert getattr(jobs, wish)(id_)
+        stopping = threading.Thread(target=jobs.stop, args=(PATIENCE_S,))
+        stopping.start()
+        while not jobs._stopping:
+            stopping.join(0.001)
+        gate.opened.set()
+        stopping.join()
+    with engine(stored) as jobs:
+        later = jobs.wait(id_, timeout_s=0.1)
+
+    assert later.state is state
+
+
 def test_the_more_urgent_job_runs_first(stored) -> None:
     """Of those that wait; equal ones in the order they came."""
     gate = Gate(stored, 0)
