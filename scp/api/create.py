@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -73,10 +74,9 @@ def routes(services: Services) -> APIRouter:
         """Make an instance of `Tags`, perhaps with `Content` and below a `Parent`."""
         creation = read_creation(body)
         plan = _plan(creation)
-        landed = [
-            _stored(services, request, _written(services, dataset, plan))
-            for dataset in _datasets(services, creation)
-        ]
+        # All of it can be written before any of it is stored.
+        written = [_written(services, one, plan) for one in _datasets(services, creation)]
+        landed = [_stored(services, request, one) for one in written]
         return answer(_answer(landed, is_series=creation.is_series))
 
     return router
@@ -159,10 +159,11 @@ def _datasets(services: Services, creation: Creation) -> Iterator[Dataset]:
     if not creation.contents:
         yield draft
     for number, (media_type, data) in enumerate(creation.contents, 1):
-        draft.SOPInstanceUID = creating.new_uid()
-        draft.InstanceNumber = number
-        _fill(draft, media_type, data)
-        yield draft
+        dataset = deepcopy(draft)
+        dataset.SOPInstanceUID = creating.new_uid()
+        dataset.InstanceNumber = number
+        _fill(dataset, media_type, data)
+        yield dataset
 
 
 def _inherited(services: Services, creation: Creation) -> Dataset:

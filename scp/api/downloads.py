@@ -10,13 +10,15 @@ from scp.api.answers import Streamed, answer
 from scp.api.details import of_level
 from scp.api.parameters import Flag, is_set
 from scp.api.stored import begun
-from scp.api.tags import tag_entries
+from scp.api.tags import entries_of
 from scp.archive import tag_json as forms
 from scp.archive.identifiers import Level
 from scp.archive.packed import packed
+from scp.errors import SpoolError
 
 if TYPE_CHECKING:
     from scp.api.services import Services
+    from scp.archive.tag_json import Entry
 
 _ZIP: Final = "application/zip"
 _ABOVE_INSTANCES: Final = (Level.PATIENT, Level.STUDY, Level.SERIES)
@@ -42,15 +44,24 @@ def _add_archive(router: APIRouter, services: Services, level: Level) -> None:
         return Streamed(pieces, _ZIP, headers)
 
 
+def _common(some: list[Entry], others: list[Entry]) -> list[Entry]:
+    by_tag = {entry.tag: entry for entry in others}
+    return [entry for entry in some if by_tag.get(entry.tag) == entry]
+
+
 def _add_shared_tags(router: APIRouter, services: Services, level: Level) -> None:
     @router.get(f"/{level.path}/{{id_}}/shared-tags", tags=[level.path])
     def shared_tags(id_: str, *, simplify: Flag = None, short: Flag = None) -> Response:
         """The attributes that have the same value in all instances below it."""
         of = of_level(services.catalogue, id_, level)
-        instances = services.catalogue.instances([of.id])
-        shared = tag_entries(services, instances[0].id) if instances else []
-        for instance in instances[1:]:
-            others = {entry.tag: entry for entry in tag_entries(services, instance.id)}
-            shared = [entry for entry in shared if others.get(entry.tag) == entry]
+        shared: list[Entry] | None = None
+        for instance in services.catalogue.instances([of.id]):
+            try:
+                own = entries_of(services, instance)
+            except SpoolError:
+                if services.catalogue.find(instance.id, Level.INSTANCE) is not None:
+                    raise
+                continue  # deleted meanwhile
+            shared = own if shared is None else _common(shared, own)
         form = forms.simple if is_set(simplify) else forms.short if is_set(short) else forms.full
-        return answer(form(shared))
+        return answer(form(shared or []))

@@ -19,6 +19,7 @@ from scp.archive.tag_json import entries, full, pixel_entry, short, simple
 
 if TYPE_CHECKING:
     from scp.api.services import Services
+    from scp.archive.resources import StoredInstance
     from scp.archive.tag_json import Entry
 
 _BYTES: Final = "application/octet-stream"
@@ -69,7 +70,18 @@ def tag_entries(services: Services, id_: str, whole: frozenset[int] = frozenset(
     Raises:
         Missing: there is no such instance.
     """
-    dataset, pixels = dataset_of(services.spool, stored_instance(services, id_))
+    return entries_of(services, stored_instance(services, id_), whole)
+
+
+def entries_of(
+    services: Services, instance: StoredInstance, whole: frozenset[int] = frozenset()
+) -> list[Entry]:
+    """The elements of an instance that was looked up.
+
+    Raises:
+        SpoolError: it is gone.
+    """
+    dataset, pixels = dataset_of(services.spool, instance)
     found = entries(dataset, whole)
     return found if pixels is None else [*found, pixel_entry(pixels.tag)]
 

@@ -146,6 +146,27 @@ def test_several_pictures_are_a_series(node):
     assert numbers == ["1", "2"]
 
 
+def test_each_content_is_an_instance_of_its_own(node):
+    """Nothing of one is left in the next."""
+    document = content(b"%PDF-1.4\nx", "application/pdf")
+    body = {"Tags": {}, "Content": [document, drawn("RGB", (1, 2, 3)), drawn("L", 1)]}
+    answer = node.ask("POST", "/tools/create-dicom", body)
+    made = [node.dataset(one.id) for one in node.services.catalogue.instances([answer["ID"]])]
+
+    assert [one.SOPClassUID.name for one in made[1:]] == ["Secondary Capture Image Storage"] * 2
+    assert ["EncapsulatedDocument" in one for one in made] == [True, False, False]
+    assert ["PlanarConfiguration" in one for one in made] == [False, True, False]
+
+
+def test_of_contents_that_cannot_all_be_written_none_is_stored(node):
+    """The answer is a fault, and there is no more than before."""
+    before = node.services.catalogue.statistics()
+    broken = content(b"hello", "image/png")
+    node.fault("POST", "/tools/create-dicom", {"Tags": {}, "Content": [drawn("L", 1), broken]})
+
+    assert node.services.catalogue.statistics() == before
+
+
 @pytest.mark.parametrize(
     ("level", "same"),
     [
