@@ -77,7 +77,7 @@ def _add_lists(
     router: APIRouter, catalogue: Catalogue, level: Level, requested_tags: RequestedTags
 ) -> None:
     def described(found: Sequence[Resource], names: str) -> list[dict[str, object]]:
-        lines = [details(catalogue, one) for one in found]
+        lines = details(catalogue, found)
         if names:
             values = requested_tags(found, [name for name in names.split(";") if name])
             for line, one in zip(lines, found, strict=True):
@@ -123,7 +123,7 @@ def _add_below(router: APIRouter, catalogue: Catalogue, level: Level, other: Lev
         found = catalogue.below(id_, other)
         if expand is not None and not is_set(expand):
             return answer([one.id for one in found])
-        return answer([details(catalogue, one) for one in found])
+        return answer(details(catalogue, found))
 
 
 def _add_above(router: APIRouter, catalogue: Catalogue, level: Level, other: Level) -> None:
@@ -134,7 +134,7 @@ def _add_above(router: APIRouter, catalogue: Catalogue, level: Level, other: Lev
         found = next((one for one in catalogue.above(id_) if one.level is other), None)
         if found is None:
             raise Missing
-        return answer(details(catalogue, found))
+        return answer(details(catalogue, [found])[0])
 
 
 def _add_labels(router: APIRouter, catalogue: Catalogue, level: Level) -> None:

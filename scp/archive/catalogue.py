@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scp.archive import catalogue_schema as sql
 from scp.archive import catalogue_writing as writing
+from scp.archive.catalogue_surroundings import Surroundings, surroundings
 from scp.archive.catalogue_tables import resources
 from scp.archive.identifiers import Level
 from scp.archive.resources import Change, Keys, Resource, Statistics, StoredInstance
@@ -123,6 +124,15 @@ class Catalogue:
             return []
         return self._below(row, level - row.level)
 
+    def surroundings(self, level: Level, ids: Sequence[str]) -> dict[str, Surroundings]:
+        """What is said of resources of a level beside their own attributes, by identifier."""
+        self.refresh()
+        found: dict[str, Surroundings] = {}
+        for part in writing.chunks(ids):
+            of_part = surroundings(self._journal, level, part)
+            found |= {id_: of_part[id_] for id_ in part}
+        return found
+
     def above(self, id_: str) -> list[Resource]:
         """The resources above one, the nearest first."""
         self.refresh()
@@ -146,7 +156,7 @@ class Catalogue:
         return [found[key] for key in sorted(found)]
 
     def keys(self, ids: Sequence[str]) -> Keys:
-        """What stands for each of these instances in `places` and `uids`, in the order they came."""
+        """What stands for each of these instances in `places` and `uids`, in order of arrival."""
         self.refresh()
         found: dict[int, int] = {}
         for level, keys in self._keys(ids).items():
@@ -413,6 +423,11 @@ class Catalogue:
         self._journal.write(work, durable=True)
 
 
+def index_in_series(tags: Mapping[str, str]) -> str:
+    """The number of an instance in its series, of its main attributes; empty if it has none."""
+    return tags.get("InstanceNumber") or tags.get("ImageIndex", "")
+
+
 def _check(name: str, pattern: re.Pattern[str]) -> None:
     if name in DERIVED:
         raise BadName("the node alone writes the metadata of this name")
@@ -434,7 +449,7 @@ def _of_instance(row: sa.Row[Any], origin: sa.Row[Any]) -> dict[str, str]:
         "Origin": origin.origin,
         "TransferSyntax": origin.transfer_syntax_uid,
         "SopClassUid": origin.sop_class_uid,
-        "IndexInSeries": tags.get("InstanceNumber") or tags.get("ImageIndex", ""),
+        "IndexInSeries": index_in_series(tags),
     }
     present = {name: value for name, value in known.items() if value}
     return {**present, "RemoteAET": origin.calling_ae}
