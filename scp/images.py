@@ -18,12 +18,15 @@ from pydicom import dcmread
 from scp.errors import ScpError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
     from pydicom.dataset import Dataset
 
 _BRIGHTEST = 255
+_BAND_ROWS = 64
 _MOST_PIXELS = 100_000_000
 _WIDE_MODES = frozenset(("I", "I;16", "I;16B", "I;16L"))
 _COLOUR_DIMENSIONS = 3
@@ -84,14 +87,24 @@ def _eight_bits(frame: NDArray[np.generic], dataset: Dataset) -> NDArray[np.uint
 
     is_colour = frame.ndim == _COLOUR_DIMENSIONS
     if is_colour and frame.dtype == np.uint8:
-        return frame.astype(np.uint8)
-    values = np.nan_to_num(frame.astype(np.float64))
-    least = 0.0 if is_colour else float(values.min())
-    span = float(values.max()) - least
-    shades = (values - least) * (_BRIGHTEST / span) if span else np.zeros_like(values)
-    if str(dataset.PhotometricInterpretation) == "MONOCHROME1":
-        shades = _BRIGHTEST - shades
-    return shades.round().astype(np.uint8)
+        return frame.astype(np.uint8, copy=False)
+    least = 0.0 if is_colour else min(float(band.min()) for _, band in _bands(frame))
+    span = max(float(band.max()) for _, band in _bands(frame)) - least
+    is_turned = str(dataset.PhotometricInterpretation) == "MONOCHROME1"
+    found = np.empty(frame.shape, np.uint8)
+    for rows, band in _bands(frame):
+        shades = (band - least) * (_BRIGHTEST / span) if span else np.zeros_like(band)
+        found[rows] = (_BRIGHTEST - shades if is_turned else shades).round()
+    return found
+
+
+def _bands(frame: NDArray[np.generic]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Some rows after the other in double precision, which takes eight times as much memory."""
+    import numpy as np  # noqa: PLC0415 - of the extra
+
+    for start in range(0, len(frame), _BAND_ROWS):
+        rows = slice(start, start + _BAND_ROWS)
+        yield rows, np.nan_to_num(frame[rows].astype(np.float64))
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class RestConfig:
         tls_certificate: PEM file of the certificate and its chain; None for plain HTTP.
         tls_key: PEM file of its key; None likewise.
         upload_limit_bytes: The longest upload of instances.
-        body_limit_bytes: The longest body of any other request.
+        body_limit_bytes: The longest body of any other request; 4 MiB where it holds no documents.
         connections: Open at once.
     """
 

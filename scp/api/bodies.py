@@ -2,7 +2,8 @@
 
 - JSON is read whatever the content type says, because curl calls it a form.
 - What two readers could understand differently is refused: equal keys, NaN and infinities,
-  characters that are none; and so is what is nested deeper than anybody needs.
+  characters that are none; and so is what is nested deeper, or has more values, than anybody
+  needs: a value takes a hundred times the memory of its few bytes.
 - How long a body may be is the guard's business: reading past the limit raises.
 
 Source: RFC 8259; RFC 9110 15.5.14.
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_DEPTH: Final = 64
+MAX_VALUES: Final = 1 << 18
+"""More than the identifiers that fit into the longest body of those without documents."""
+_BEGIN_VALUES: Final = b",[{"
+_TOO_LARGE_STATUS: Final = 413
 _NOT_JSON: Final = "The body is not a JSON document"
 
 
@@ -60,8 +65,11 @@ def parse_json(raw: bytes) -> object:
     """Bytes as a value of JSON.
 
     Raises:
-        Fault: Bad file format.
+        Fault: Bad file format; 413 where it has too many values.
     """
+    if sum(map(raw.count, _BEGIN_VALUES)) > MAX_VALUES:
+        said = f"The body has more than {MAX_VALUES} values"
+        raise Fault(Code.BAD_FILE, said, http_status=_TOO_LARGE_STATUS)
     try:
         value = json.loads(
             raw.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_number

@@ -36,6 +36,7 @@ _LEVELS: Final = {
 }
 _LEVELS["IMAGE"] = Level.INSTANCE
 _CHUNK: Final = 500
+_MOST_COUNTED: Final = 1 << 31
 _PARENTS: Final = ("ParentPatient", "ParentStudy", "ParentSeries")
 
 
@@ -72,7 +73,7 @@ def routes(services: Services) -> APIRouter:
         found = _found(services, query)
         if not query.expand:
             return answer([one.id for one in found])
-        lines = [details(catalogue, one) for one in found]
+        lines = details(catalogue, found)
         if query.requested:
             values = requested_tags(services, found, query.requested)
             lines = [line | {"RequestedTags": values[str(line["ID"])]} for line in lines]
@@ -154,7 +155,7 @@ def _count(body: Mapping[str, object], name: str) -> int:
     value = body.get(name, 0)
     if isinstance(value, bool) or not isinstance(value, int):
         raise _bad(f'Field "{name}" should be an integer')
-    if value < 0:
+    if not 0 <= value <= _MOST_COUNTED:
         raise Fault(Code.OUT_OF_RANGE, f'Field "{name}" should be a positive integer')
     return value
 
@@ -241,7 +242,8 @@ def _candidates(catalogue: Catalogue, query: Query) -> list[Resource]:
         found = catalogue.below(query.parent, query.level)
     if not query.labels:
         return found
-    return [one for one in found if _labelled(set(catalogue.labels(one.id)), query)]
+    about = catalogue.surroundings(query.level, [one.id for one in found])
+    return [one for one in found if _labelled(set(about[one.id].labels), query)]
 
 
 def _labelled(labels: set[str], query: Query) -> bool:

@@ -5,8 +5,9 @@ In this order, before anything else looks at a request:
 1. Host must be a name of this node, so that a foreign page cannot reach it by a name of its own
    (DNS rebinding). An address is one if it is the one the connection came to.
 2. Origin, where a browser says it, must be the page of this node itself; so must Sec-Fetch-Site.
-3. Where users are configured, Basic credentials must fit.
-4. A body may be as long as the limit of its address; what is longer is not read to its end.
+3. Where users are configured, Basic credentials must fit; few may wait for that, see `trials`.
+4. A body may be as long as the limit of its address, which is low where it holds no document;
+   what is longer is not read to its end.
 
 Source: RFC 9110 7.2 and 15.5.14; RFC 6454; RFC 7617.
 """
@@ -18,17 +19,23 @@ from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from starlette.concurrency import run_in_threadpool
-
 from scp import logs
 from scp.api.credentials import Users, basic
 from scp.api.errors import Code, Fault, described
+from scp.api.trials import Trials
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _UPLOAD: Final = ("POST", "/instances")
+_WITH_DOCUMENTS: Final = frozenset(
+    {"create-dicom", "anonymize", "bulk-anonymize", "modify", "bulk-modify"}
+)
+"""Last parts of the addresses whose bodies may hold pictures, PDFs or other values in base64."""
+MOST_WITHOUT: Final = 4 << 20
+"""Of a body without: ninety thousand identifiers, and hardly more memory than that as JSON."""
 _OWN_SITE: Final = frozenset({"same-origin", "none"})
+_BUSY_STATUS: Final = 503
 _CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="Anonode", charset="UTF-8"'}
 
 
@@ -39,7 +46,7 @@ class Guard:
     Attributes:
         hosts: Names of this node in lower case, `localhost` among them.
         users: Who may enter; None for everybody.
-        body_limit_bytes: The longest body but for uploads.
+        body_limit_bytes: The longest body but for uploads; less where it holds no documents.
         upload_limit_bytes: The longest upload of instances.
     """
 
@@ -55,8 +62,11 @@ class Guard:
 
     def limit_bytes(self, method: str, path: str) -> int:
         """The longest body of a request."""
-        upload = (method, path) == _UPLOAD
-        return self.upload_limit_bytes if upload else self.body_limit_bytes
+        if (method, path) == _UPLOAD:
+            return self.upload_limit_bytes
+        if path.rpartition("/")[2] in _WITH_DOCUMENTS:
+            return self.body_limit_bytes
+        return min(self.body_limit_bytes, MOST_WITHOUT)
 
 
 class Gate:
@@ -65,6 +75,7 @@ class Gate:
     def __init__(self, app: ASGIApp, guard: Guard) -> None:
         self._app = app
         self._guard = guard
+        self._trials = None if guard.users is None else Trials(guard.users)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here."""
@@ -94,14 +105,14 @@ class Gate:
         return None
 
     async def _stranger(self, request: _Head, scope: Scope) -> Fault | None:
-        users = self._guard.users
-        if users is None:
+        if self._trials is None:
             return None
         pair = basic(request.authorization)
-        if pair is None or not (
-            users.recall(*pair) or await run_in_threadpool(users.admit, *pair)
-        ):
-            return Fault(Code.UNAUTHORIZED)
+        try:
+            if pair is None or not await self._trials.admit(*pair):
+                return Fault(Code.UNAUTHORIZED)
+        except Fault as fault:
+            return fault
         scope.setdefault("state", {})["user"] = pair[0]
         return None
 
@@ -144,7 +155,10 @@ class _Head:
             return False
         if self.origin is None:
             return True
-        return urlsplit(self.origin).netloc.lower() == self.host.lower()
+        try:
+            return urlsplit(self.origin).netloc.lower() == self.host.lower()
+        except ValueError:
+            return False
 
 
 class _Limited:
@@ -175,6 +189,8 @@ async def _refuse(
     reason = fault.details or fault.code.message
     logs.log().warning("a request was refused", address=request.peer, reason=reason)
     headers = dict(_CHALLENGE) if fault.code is Code.UNAUTHORIZED else {}
+    if fault.http_status == _BUSY_STATUS:
+        headers["Retry-After"] = "1"
     if request.has_body:
         headers["Connection"] = "close"
     await described(fault, request.method, request.path, headers)(scope, receive, send)

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Request, Response
 from scp.api.answers import Streamed, answer, plain
 from scp.api.bodies import pieces
 from scp.api.errors import Missing
-from scp.api.previews import preview_of
+from scp.api.previews import Previews
 from scp.api.stored import begun, stored_instance
 from scp.api.uploads import Landed, Upload, address_of, opening
 from scp.archive.reading import dataset_of, stored_file
@@ -62,15 +62,19 @@ def routes(services: Services) -> APIRouter:
         """The numbers of the frames, from 0."""
         return answer(list(range(_frames(services, stored_instance(services, id_)))))
 
-    @router.get("/instances/{id_}/preview")
-    @router.get("/instances/{id_}/rendered")
-    def preview(id_: str) -> Response:
-        """The first frame as a PNG, its grey values stretched."""
-        picture = preview_of(services, stored_instance(services, id_))
-        return Response(picture, media_type="image/png")
-
+    _add_previews(router, services)
     _add_attachments(router, services)
     return router
+
+
+def _add_previews(router: APIRouter, services: Services) -> None:
+    previews = Previews(services)
+
+    @router.get("/instances/{id_}/preview")
+    @router.get("/instances/{id_}/rendered")
+    async def preview(id_: str, request: Request) -> Response:
+        """The first frame as a PNG, its grey values stretched."""
+        return Response(await previews.of(id_, request), media_type="image/png")
 
 
 def _add_attachments(router: APIRouter, services: Services) -> None:

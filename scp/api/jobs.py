@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Request, Response
 
 from scp.api.answers import answer, exact_moment, nothing, plain
-from scp.api.errors import Code, Fault, Missing, code_of
+from scp.api.errors import Code, Fault, Missing
 from scp.api.parameters import Flag, is_set
+from scp.api.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,17 +96,12 @@ def origin(request: Request) -> dict[str, str]:
 def run(services: Services, asked: JobRequest, *, synchronous: bool) -> Response:
     """Have something done: the answer is what it made, or the job that makes it.
 
+    Where it is to be waited for, the answer waits: see `waiting`.
+
     Raises:
-        Fault: it was to be waited for, and has failed or was cancelled.
         JobRefused, RequestFault: it cannot be done.
     """
-    if not synchronous:
-        id_ = services.jobs.submit(asked)
-        return answer({"ID": id_, "Path": f"/jobs/{id_}"})
-    job = services.jobs.run(asked)
-    if not job.state.is_final:
-        said = "The node stops; the job goes on after its next start"
-        raise Fault(Code.TIMEOUT, said, http_status=503)
-    if job.error.status:
-        raise Fault(code_of(job.error.status), job.error.details)
-    return answer(dict(job.content))
+    id_ = services.jobs.submit(asked)
+    if synchronous:
+        return Waiting(services.jobs, id_)
+    return answer({"ID": id_, "Path": f"/jobs/{id_}"})

@@ -23,6 +23,7 @@ from scp.archive.jobs import Jobs
 from scp.archive.modifier import Modifier
 from scp.archive.rewriter_talk import Setup
 from scp.archive.rewriters import IDLE_S, SHARE_BYTES, Rewriters
+from scp.binding import bound_for
 from scp.errors import KeyFileError
 from scp.settings import SYSTEMD
 
@@ -67,7 +68,7 @@ class Rest:
 
         Raises:
             KeyFileError: users, certificate or key cannot be used.
-            OSError: the address cannot be bound.
+            OSError: the address cannot be bound; its file name is what was to be bound.
         """
         self._config = config
         self._parts = parts
@@ -91,9 +92,9 @@ class Rest:
             destinations=lambda: self._present.destinations,
             rewriters=self._rewriters,
         )
-        self._server = ApiServer(
-            (config.host, config.port), connections=config.connections, tls=_tls(config)
-        )
+        address = (config.host, config.port)
+        with bound_for("rest.listen", address):
+            self._server = ApiServer(address, connections=config.connections, tls=_tls(config))
         self._present = parts.config
         self._services: Services | None = None
 
@@ -167,6 +168,7 @@ class Rest:
             upload_route=parts.upload_route,
             dicom_port=dicom_port,
             http_port=self.address[1],
+            budget=parts.budget,
         )
 
     def _guard(self) -> Guard:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scp.archive.modifier import Modifier
     from scp.ingest import Ingest, Route
     from scp.journal import Journal
+    from scp.limits import Budget
     from scp.settings import Config
     from scp.spool import Spool
 
@@ -28,6 +29,7 @@ class Services:
         upload_route: What the instances of one upload are received by.
         dicom_port: Where the node receives.
         http_port: Where it answers.
+        budget: Of the bytes that all work of the node holds in memory.
     """
 
     config: Config
@@ -41,3 +43,4 @@ class Services:
     upload_route: Callable[[], Route]
     dicom_port: int
     http_port: int
+    budget: Budget

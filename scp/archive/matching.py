@@ -6,6 +6,9 @@ r"""Whether an attribute is what a query asks for.
     Doe^Jane                    the same; letters of either case, unless told otherwise
     ""  and  *                  anything, also where the attribute is absent
 
+Of a long value wildcards look at the first characters only, so many as a pattern may have: what
+one comparison costs is bounded, whoever wrote the two.
+
 Source: PS3.4 C.2.2.2.
 """
 
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from pydicom.datadict import dictionary_VR
@@ -23,7 +27,9 @@ if TYPE_CHECKING:
 _RANGED: Final = frozenset({"DA", "DT", "TM"})
 _ANYTHING: Final = frozenset({"", "*"})
 MOST_CHARACTERS: Final = 1024
-"""Of a pattern: its time is bounded by its length times that of the value."""
+"""Of a pattern, and of a value that is held against wildcards."""
+_REMEMBERED: Final = 1024
+"""Choices with wildcards: more than one pattern can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,54 +55,44 @@ class Wanted:
         """Whether a value is what is asked for; an absent one is empty."""
         if self.is_anything:
             return True
-        return any(self._accepts_one(choice, value) for choice in self._choices())
+        folded = self._folded(value)
+        return any(self._accepts_one(choice, folded) for choice in self._choices())
 
     def accepts_any(self, values: Iterable[str]) -> bool:
         """Whether one of several values is."""
         return self.is_anything or any(self.accepts(value) for value in values)
 
     def _choices(self) -> list[str]:
-        return self.pattern.split("\\")
+        return self._folded(self.pattern).split("\\")
+
+    def _folded(self, text: str) -> str:
+        return text if self.case_sensitive else text.casefold()
 
     def _accepts_one(self, choice: str, value: str) -> bool:
         start, dash, end = choice.partition("-")
         if dash and _vr(self.tag) in _RANGED:
             return bool(value) and _in_range(value, start.strip(), end.strip())
-        if not self.case_sensitive:
-            choice, value = choice.casefold(), value.casefold()
         if "*" in choice or "?" in choice:
-            return fits(choice, value)
+            return fits(choice, value[:MOST_CHARACTERS])
         return choice == value
 
 
 def fits(pattern: str, text: str) -> bool:
     """Whether a text fits a pattern of `*` and `?`, in time of one length times the other."""
-    first, *rest = re.split(r"\*+", pattern)
-    if not _same(first, text[: len(first)]):
-        return False
-    if not rest:
-        return len(text) == len(first)
-    at = len(first)
-    for piece in rest[:-1]:
-        found = _find(piece, text, at)
-        if found < 0:
-            return False
-        at = found + len(piece)
-    last = rest[-1]
-    return len(text) - at >= len(last) and _same(last, text[len(text) - len(last) :])
+    return _compiled(pattern).fullmatch(text) is not None
 
 
-def _find(piece: str, text: str, start: int) -> int:
-    if "?" not in piece:
-        return text.find(piece, start)
-    places = range(start, len(text) - len(piece) + 1)
-    return next((at for at in places if _same(piece, text[at : at + len(piece)])), -1)
+@lru_cache(_REMEMBERED)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Each piece between two `*` is taken where it is first found, and never looked for again."""
+    first, *rest = map(_expression, re.split(r"\*+", pattern))
+    middle = "".join(f"(?>.*?{piece})" for piece in rest[:-1])
+    last = f".*{rest[-1]}" if rest else ""
+    return re.compile(first + middle + last, re.DOTALL)
 
 
-def _same(piece: str, text: str) -> bool:
-    return len(piece) == len(text) and all(
-        wanted in ("?", there) for wanted, there in zip(piece, text, strict=True)
-    )
+def _expression(piece: str) -> str:
+    return "".join("." if one == "?" else re.escape(one) for one in piece)
 
 
 def _in_range(value: str, start: str, end: str) -> bool:

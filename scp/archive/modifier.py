@@ -151,6 +151,19 @@ class Modifier:
         first = next(pieces, b"")
         return chain([first], pieces)
 
+    def rewritten(self, dataset: bytes, transfer_syntax_uid: str, treatment: Treatment) -> bytes:
+        """A Part 10 file of what an encoded dataset becomes that is in memory.
+
+        Raises:
+            InstanceRefused, DeidentificationError: the rules say so.
+        """
+        engine = self._engine(transfer_syntax_uid, treatment)
+        try:
+            buffers = engine.feed(memoryview(dataset))
+            return b"".join([*buffers, *engine.finish()[0]])
+        finally:
+            engine.close()
+
     def draft(self, instance: Stored, treatment: Treatment) -> tuple[Draft, NewInstance]:
         """What an instance becomes, synced; whoever takes the draft keeps or discards it.
 
@@ -165,7 +178,7 @@ class Modifier:
     def write(self, instance: Stored, treatment: Treatment) -> Written:
         """What an instance becomes, not synced yet; raises what `draft` does."""
         draft = self.spool.draft()
-        engine = self._engine(instance, treatment)
+        engine = self._engine(instance.transfer_syntax_uid, treatment)
         try:
             head = b""
             for piece in self._stored(instance):
@@ -199,7 +212,7 @@ class Modifier:
         return module_elements(bytes(dataset), instance.transfer_syntax_uid)
 
     def _pieces(self, instance: Stored, treatment: Treatment) -> Iterator[bytes]:
-        engine = self._engine(instance, treatment)
+        engine = self._engine(instance.transfer_syntax_uid, treatment)
         try:
             for piece in self._stored(instance):
                 for buffer in engine.feed(memoryview(piece)):
@@ -214,11 +227,11 @@ class Modifier:
         file = StoredFile(instance.file_name, instance.size_bytes, instance.digest)
         return self.spool.read_intact(file, instance.dataset_offset)
 
-    def _engine(self, instance: Stored, treatment: Treatment) -> Admitted:
+    def _engine(self, transfer_syntax_uid: str, treatment: Treatment) -> Admitted:
         engine = Deidentifier(
             treatment.plan,
             self._pseudonyms,
-            instance.transfer_syntax_uid,
+            transfer_syntax_uid,
             limits=self._limits,
             blank=self._blank,
             target=treatment.target,

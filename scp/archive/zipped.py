@@ -95,13 +95,14 @@ class _Meter:
 
 
 class Gunzip:
-    """Opens one gzip stream in front of a sink."""
+    """Opens gzip in front of a sink: one member, or several that are one file (RFC 1952 2.2)."""
 
     def __init__(self, sink: Sink, limits: Limits | None = None) -> None:
         """Bind what takes the bytes."""
         self._sink = sink
         self._meter = _Meter(limits or Limits())
         self._inflater = _Inflater(_GZIP)
+        self._meter.begun()
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes.
@@ -110,9 +111,12 @@ class Gunzip:
             BadArchive: it is damaged, or inflates beyond the limit.
         """
         self._meter.came(len(data))
-        self._inflater.open(data, self._meter.made, self._sink.feed)
-        if self._inflater.rest:
-            raise BadArchive("bytes follow the end of the gzip stream")
+        while data:
+            if self._inflater.ended:
+                self._meter.begun()
+                self._inflater = _Inflater(_GZIP)
+            self._inflater.open(data, self._meter.made, self._sink.feed)
+            data = self._inflater.rest
 
     def finish(self) -> None:
         """Say that it is complete.

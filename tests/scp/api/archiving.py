@@ -92,11 +92,11 @@ def archive(folder: Path, config: str = CONFIG) -> Iterator[Archive]:
     journal = Journal(spool.private_file(FILE_NAME))
     pseudonyms = Pseudonyms(KEY)
     plan = compile_plan(loaded.profiles[loaded.rest.profile])
-    pixels = PixelWorker(1)
+    pixels, budget = PixelWorker(1), Budget(1 << 28)
 
     def engine(_route: object, request: object) -> Admitted:
         made = Deidentifier(plan, pseudonyms, request.transfer_syntax_uid, blank=pixels)
-        return Admitted(made, Budget(1 << 28))
+        return Admitted(made, budget)
 
     catalogue = Catalogue(journal)
     modifier = Modifier(spool, pseudonyms, blank=pixels, transcode=pixels)
@@ -115,6 +115,7 @@ def archive(folder: Path, config: str = CONFIG) -> Iterator[Archive]:
         upload_route=Rulebook.compiled(loaded).upload_route,
         dicom_port=11112,
         http_port=8042,
+        budget=budget,
     )
     app = FastAPI(openapi_url=None)
     for part in (instances, tags, downloads, find, create, modalities, jobs):

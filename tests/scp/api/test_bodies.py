@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scp.api.bodies import MAX_DEPTH, parse_json
+from scp.api.bodies import MAX_DEPTH, MAX_VALUES, parse_json
 from scp.api.errors import Code, Fault
 from tests.scp.api.serving import Client, guard, served, small_app
 
@@ -59,6 +59,16 @@ def test_the_deepest_that_is_allowed_is_read():
     depth = MAX_DEPTH - 1
 
     assert parse_json(b"[" * depth + b"]" * depth) is not None
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{}", b'{"a":0}', b"0"])
+def test_more_values_than_anybody_needs_are_not_parsed(value):
+    """Each takes far more memory than bytes; a text of any length is one."""
+    with pytest.raises(Fault, match="values") as told:
+        parse_json(b"[" + b",".join([value] * MAX_VALUES) + b",0]")
+
+    assert told.value.http_status == 413
+    assert parse_json(b'"' + b"x" * (2 * MAX_VALUES) + b'"') == "x" * (2 * MAX_VALUES)
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "x"])

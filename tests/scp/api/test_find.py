@@ -19,6 +19,8 @@ FAULTS = {
     "pattern that is no text": ({"Level": "Study", "Query": {"PatientName": 5}}, 8),
     "misspelt tag": ({"Level": "Study", "Query": {"PatientNam": "*"}}, 27),
     "negative limit": ({"Level": "Study", "Query": {}, "Limit": -1}, 3),
+    "endless limit": ({"Level": "Study", "Query": {}, "Limit": 10**30}, 3),
+    "endless since": ({"Level": "Study", "Query": {}, "Since": 10**30}, 3),
     "limit that is no number": ({"Level": "Study", "Query": {}, "Limit": "5"}, 8),
     "expand that is no switch": ({"Level": "Study", "Query": {}, "Expand": "yes"}, 8),
     "labels that are no list": ({"Level": "Study", "Query": {}, "Labels": "a"}, 8),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import socket
+import threading
+from select import select
 
 import pytest
 
 from scp.api.credentials import PasswordHash, Users
+from scp.api.guard import MOST_WITHOUT
+from scp.api.trials import MOST_TRIALS
 from tests.scp.api.serving import Client, guard, served, small_app
 
 
@@ -65,6 +69,7 @@ def test_a_page_of_the_node_itself_may_ask(open_to_all):
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://["},
         {"Sec_Fetch_Site": "cross-site"},
         {"Sec_Fetch_Site": "same-site"},
     ],
@@ -103,6 +108,52 @@ def test_a_pair_that_does_not_fit_is_asked_for_again(locked, header):
     assert refused.json["OrthancStatus"] == 29
 
 
+class Slow(Users):
+    """Users whose passwords are tried when a test says so."""
+
+    begin = threading.Event()
+
+    def admit(self, name, password):
+        assert self.begin.wait(30)
+        return super().admit(name, password)
+
+
+def test_strangers_keep_nobody_waiting_whose_password_is_known():
+    """However many try theirs; those who would wait for too many others are told so."""
+    users = Slow({"anna": PasswordHash.of("pässword")})
+    users.begin.set()
+    with served(small_app(guard(users=users))) as server:
+        client = Client(server.address[1])
+        assert client.ask("GET", "/user", Authorization=pair("anna", "pässword")).status == 200
+        users.begin.clear()
+
+        strangers = [asking(client.port, pair("x", f"{number}")) for number in range(50)]
+        assert client.ask("GET", "/user", Authorization=pair("anna", "pässword")).status == 200
+        while len(answered := select(strangers, [], [], 10)[0]) < 50 - MOST_TRIALS:
+            assert answered
+        users.begin.set()
+
+        told = [heard(one) for one in answered]
+        assert {one[:12] for one in told} == {b"HTTP/1.1 503"}
+        assert all(b"retry-after: 1\r\n" in one.lower() for one in told)
+        waited = {heard(one)[:12] for one in strangers if one not in answered}
+        assert waited == {b"HTTP/1.1 401"}
+
+
+def test_the_same_pair_from_many_is_tried_once():
+    """A program that begins with many connections is not turned away."""
+    users = Slow({"anna": PasswordHash.of("pässword")})
+    users.begin.clear()
+    with served(small_app(guard(users=users))) as server:
+        port = server.address[1]
+        asked = [asking(port, pair("anna", "pässword")) for _ in range(3 * MOST_TRIALS)]
+        refused = asking(port, pair("anna", ""), path="/" + "x" * 9)
+        users.begin.set()
+
+        assert {heard(one)[:12] for one in asked} == {b"HTTP/1.1 200"}
+        assert heard(refused)[:12] == b"HTTP/1.1 401"
+
+
 def test_without_credentials_not_even_an_unknown_address_is_told(locked):
     """What there is and what there is not is for those who may enter."""
     assert locked.ask("GET", "/nothing/here").status == 401
@@ -137,6 +188,24 @@ def test_a_longer_one_that_does_not_say_is_refused_when_the_limit_is_passed(
     assert raw(open_to_all.port, head + chunk).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [
+        ("/tools/find", MOST_WITHOUT),
+        ("/studies/a/split", MOST_WITHOUT),
+        ("/modalities/pacs/store", MOST_WITHOUT),
+        ("/tools/create-dicom", 32 << 20),
+        ("/instances/a/modify", 32 << 20),
+        ("/studies/a/anonymize", 32 << 20),
+        ("/tools/bulk-modify", 32 << 20),
+        ("/instances", 100_000),
+    ],
+)
+def test_only_a_body_that_may_hold_documents_may_be_long(path, limit):
+    """Whatever else is that long costs memory and means nothing."""
+    assert guard(body_limit_bytes=32 << 20).limit_bytes("POST", path) == limit
+
+
 def test_a_slash_at_the_end_makes_no_difference(open_to_all):
     """As Orthanc reads addresses."""
     assert open_to_all.ask("GET", "/things/1/").body == b"1"
@@ -144,8 +213,22 @@ def test_a_slash_at_the_end_makes_no_difference(open_to_all):
 
 def raw(port: int, text: str) -> bytes:
     """What comes back for bytes that no client would send, up to the end of the head."""
-    with socket.create_connection(("127.0.0.1", port), 10) as sock:
-        sock.sendall(text.encode())
+    sock = socket.create_connection(("127.0.0.1", port), 10)
+    sock.sendall(text.encode())
+    return heard(sock)
+
+
+def asking(port: int, authorization: str, path: str = "/user") -> socket.socket:
+    """A connection with a request, whose answer is still to be read."""
+    sock = socket.create_connection(("127.0.0.1", port), 10)
+    head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {authorization}\r\n\r\n"
+    sock.sendall(head.encode())
+    return sock
+
+
+def heard(sock: socket.socket) -> bytes:
+    """The head of an answer."""
+    with sock:
         said = b""
         while b"\r\n\r\n" not in said and (more := sock.recv(65536)):
             said += more

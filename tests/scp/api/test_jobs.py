@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import socket
+from http.client import HTTPConnection
+
 import pytest
 
 from scp.archive.identifiers import identifier
 from tests.instances import ROOT
+from tests.scp.api.archiving import archive, patient
 from tests.scp.api.noding import api
 
 STUDY = identifier("P", f"{ROOT}.1")
+CONFIG = """\
+version: 1
+destinations:
+  silent: {{ae_title: SILENT, host: 127.0.0.1, port: {port}}}
+routes: [{{from: "*", profile: basic}}]
+rest: {{listen: "127.0.0.1:0", profile: keep-all}}
+"""
+MORE_THAN_THREADS = 45
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +84,30 @@ def test_an_unknown_job_has_no_actions(node, action):
 
     assert (told.status, told.body) == (400, b"")
     assert node.ask("GET", "/jobs/nobody").status == 404
+
+
+def test_whoever_waits_for_a_job_takes_no_thread(tmp_path):
+    """Nor does who has gone away, whose job goes on; the others are told how it ended."""
+    peer = socket.create_server(("127.0.0.1", 0))
+    with archive(tmp_path, CONFIG.format(port=peer.getsockname()[1])) as node:
+        id_ = node.upload(patient(1))
+        waiting = [stored_at(node, "silent", id_) for _ in range(MORE_THAN_THREADS)]
+        while len(node.ask("GET", "/jobs")) < MORE_THAN_THREADS:
+            pass
+        for one in waiting[1:]:
+            one.close()
+        assert not [one for one in node.ask("GET", "/jobs?expand") if "CompletionTime" in one]
+        peer.close()
+
+        told = waiting[0].getresponse()
+        assert (told.status, b'"OrthancStatus" : 9' in told.read()) == (500, True)
+        waiting[0].close()
+        ended = [node.services.jobs.wait(one, 30) for one in node.ask("GET", "/jobs")]
+        assert {one.error.status for one in ended} == {9}
+
+
+def stored_at(node, name: str, id_: str) -> HTTPConnection:
+    """A client that has asked for a store, and waits."""
+    client = HTTPConnection("127.0.0.1", node.client.port, timeout=30)
+    client.request("POST", f"/modalities/{name}/store", id_)
+    return client

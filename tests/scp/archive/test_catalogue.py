@@ -8,7 +8,7 @@ import pytest
 
 from scp.archive.catalogue import Catalogue
 from scp.archive.catalogue_schema import RESOURCES
-from scp.archive.identifiers import Level, identifier
+from scp.archive.identifiers import Level
 from scp.archive.resources import Statistics
 from scp.errors import BadName, UnknownResource
 from scp.journal import add_instance

@@ -169,13 +169,26 @@ def test_abandoning_reaches_the_file_under_way():
 @given(st.binary(max_size=5000), st.integers(1, 999))
 def test_gzip_comes_whole(data, step):
     """However it is cut."""
+    assert gunzipped(gzip.compress(data), step) == [data]
+
+
+@given(st.lists(st.binary(max_size=500), min_size=1, max_size=5), st.integers(1, 999))
+def test_members_of_gzip_are_one_file(members, step):
+    """Wherever the bytes are cut: at the end of a member too."""
+    packed = [gzip.compress(one) for one in members]
+
+    assert gunzipped(b"".join(packed), step) == [b"".join(members)]
+    assert gunzipped(b"".join(packed), len(packed[0])) == [b"".join(members)]
+
+
+def gunzipped(packed: bytes, step: int) -> list[bytes]:
+    """What comes out of gzip in pieces."""
     whole: list[bytes] = []
-    stream, packed = Gunzip(Taken(whole)), gzip.compress(data)
+    stream = Gunzip(Taken(whole))
     for start in range(0, len(packed), step):
         stream.feed(packed[start : start + step])
     stream.finish()
-
-    assert whole == [data]
+    return whole
 
 
 @pytest.mark.parametrize(
@@ -193,6 +206,21 @@ def test_gzip_that_is_damaged_is_refused(data):
 
     with pytest.raises(BadArchive):
         run()
+
+
+@pytest.mark.parametrize("step", [1, 21, 1000])
+def test_what_follows_a_member_is_another_or_damage(step):
+    """However it is cut; nothing is passed over."""
+    with pytest.raises(BadArchive):
+        gunzipped(gzip.compress(b"x") + b"yy", step)
+
+
+def test_gzip_of_too_many_members_is_refused():
+    """Empty ones cost time and inflate to nothing."""
+    stream = Gunzip(Taken([]), Limits(files=3))
+
+    with pytest.raises(BadArchive, match="more files than the limit"):
+        stream.feed(gzip.compress(b"") * 4)
 
 
 def test_gzip_that_inflates_too_far_is_refused():
