@@ -1,33 +1,44 @@
 """De-identifies a folder into another: the rules of a profile, without a network.
 
-A result is named by its new UIDs, so that no name of the originals survives. It is written
-beside its final name and renamed when whole; what is refused leaves nothing. Compressed pixels
-that must be blanked are decoded apart, as on the network: each process of the pool has one
-process for that, once it needs it.
+A result is named by its new UIDs, so that no name of the originals survives. What is no UID names
+nothing: a profile that keeps UIDs cannot be made to write elsewhere. A result is written beside
+its final name and gets that when whole, over nothing that exists; what is refused leaves nothing.
+Compressed pixels that must be blanked are decoded apart, as on the network: each process of the
+pool has one process for that, once it needs it.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.util import Finalize
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from rules import Deidentifier, Plan, Pseudonyms, RulesError, compile_plan
 from scp import logs
+from scp.dimse import is_uid
 from scp.errors import ScpError
 from scp.part10 import open_part10
 from scp.pixel_worker import PixelWorker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
+    from rules import Report
     from rules.profile import Profile
 
 _FILES_AT_A_TIME = 8
+_PIECE_BYTES: Final = 1 << 20
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What a file system says that has no hard links, such as one of a memory stick."""
+
+
+class _NoPlace(ScpError):
+    """A result that cannot be named by its UIDs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +113,58 @@ def _written(source: Path, draft: Path, work: _Work) -> Path:
             out.writelines(engine.feed(chunk))
         last, report = engine.finish()
         out.writelines(last)
-    folder = work.target / (report.study_instance_uid or "no-study")
-    folder /= report.series_instance_uid or "no-series"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return draft.rename(folder / f"{report.sop_instance_uid}.dcm")
+    path = work.target / _name(report)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _place(draft, path)
+    return path
+
+
+def _name(report: Report) -> Path:
+    """Folders of study and series, and a file of the instance.
+
+    Raises:
+        _NoPlace: what would be a name is no UID.
+    """
+    study = _uid("Study Instance UID", report.study_instance_uid, absent="no-study")
+    series = _uid("Series Instance UID", report.series_instance_uid, absent="no-series")
+    instance = _uid("SOP Instance UID", report.sop_instance_uid)
+    return Path(study, series, f"{instance}.dcm")
+
+
+def _uid(name: str, text: str, *, absent: str = "") -> str:
+    if absent and not text:
+        return absent
+    if not is_uid(text):
+        raise _NoPlace(f"its {name} is not a UID")
+    return text
+
+
+def _place(draft: Path, path: Path) -> None:
+    """Give a whole result its name.
+
+    Raises:
+        _NoPlace: other bytes have it.
+    """
+    try:
+        _link(draft, path)
+    except FileExistsError:
+        if not _are_same(draft, path):
+            raise _NoPlace("another file has this SOP Instance UID") from None
+
+
+def _link(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        path.touch(exist_ok=False)  # the name is ours, and nobody else's result
+        draft.rename(path)
+
+
+def _are_same(one: Path, other: Path) -> bool:
+    with one.open("rb") as first, other.open("rb") as second:
+        while (piece := first.read(_PIECE_BYTES)) == second.read(_PIECE_BYTES):
+            if not piece:
+                return True
+    return False

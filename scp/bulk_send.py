@@ -1,7 +1,8 @@
 """Sends Part 10 files as they are: a storescu with one outcome for every file.
 
 One association after the other, because each proposes at most 128 presentation contexts: one
-for every pair of SOP class and transfer syntax among its files.
+for every pair of SOP class and transfer syntax among its files. A file that no context could be
+proposed for, because what should be a UID is none, fails alone.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scp.dimse import is_uid
 from scp.errors import TransportError
 from scp.sender import SenderAssociation
 
@@ -38,19 +40,36 @@ class Sent:
 def send_files(
     files: Sequence[Part10], address: tuple[str, int], *, calling_ae: str, called_ae: str
 ) -> Iterator[Sent]:
-    """Send files in order of their presentation contexts.
+    """Send files in order of their presentation contexts, after those that cannot be sent.
 
     Yields:
         One outcome for each file, as soon as it is known.
 
     Raises:
         TransportError: an association could not be made.
+        ValueError: one of the titles is no AE title.
     """
-    for batch in _batches(files):
+    sendable: list[Part10] = []
+    for file in files:
+        if flaw := _flaw(file):
+            yield Sent(file, flaw)
+        else:
+            sendable.append(file)
+    for batch in _batches(sendable):
         contexts = sorted({_context(file) for file in batch})
         association = SenderAssociation(address, calling_ae, called_ae, contexts)
         with association:
             yield from _send_batch(association, batch)
+
+
+def _flaw(file: Part10) -> str:
+    """What of it is not a UID; empty if all is well."""
+    uids = {
+        "SOP Class UID": file.sop_class_uid,
+        "SOP Instance UID": file.sop_instance_uid,
+        "Transfer Syntax UID": file.transfer_syntax_uid,
+    }
+    return next((f"its {name} is not a UID" for name, uid in uids.items() if not is_uid(uid)), "")
 
 
 def _send_batch(association: SenderAssociation, batch: Sequence[Part10]) -> Iterator[Sent]:
@@ -73,8 +92,6 @@ def _send_one(association: SenderAssociation, file: Part10) -> str:
         status = association.store(
             file.sop_class_uid, file.sop_instance_uid, file.transfer_syntax_uid, file.chunks()
         )
-    except ValueError:
-        return "its SOP Instance UID is not a UID"
     except TransportError as error:
         return f"{_LOST}: {error}"
     if status == _SUCCESS or status in _WARNINGS:

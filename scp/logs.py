@@ -26,7 +26,7 @@ import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -77,6 +77,8 @@ TEXT_LIMIT: Final = 256
 """Characters of a text; AE titles and UIDs are far shorter."""
 DROPPED: Final = "a log line lost fields that are not on the list"
 
+_OWN: Final = ("scp", "rules")
+"""The packages of this program."""
 _SILENT: Final = ("pydicom", "pynetdicom")
 """Loggers whose texts quote what an instance holds."""
 
@@ -131,6 +133,17 @@ def place(error: BaseException) -> str:
     """Where an exception was raised, as `file.py:12`; empty if it never was."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+
+
+def own_place(error: BaseException) -> str:
+    """The last place of this program's own code on the way to where it was raised."""
+    steps = traceback.walk_tb(error.__traceback__)
+    own = [(frame.f_code, line) for frame, line in steps if _is_own(frame)]
+    return f"{PurePath(own[-1][0].co_filename).name}:{own[-1][1]}" if own else place(error)
+
+
+def _is_own(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in _OWN
 
 
 def of_error(error: BaseException) -> dict[str, str]:

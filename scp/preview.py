@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydicom import dcmread
 
 from rules import deidentify
+from scp.errors import NotPart10
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,9 +82,17 @@ def preview(
 
     Raises:
         InstanceRefused, DeidentificationError: as at ingest.
+        NotPart10: it cannot be shown.
     """
     original = file.dataset()
     result, _ = deidentify(original, plan, pseudonyms, file.transfer_syntax_uid, blank=blank)
+    try:
+        return _compared(file, result)
+    except Exception:  # noqa: BLE001 - pydicom raises anything, and its texts quote values
+        raise NotPart10(file.path, "one of its elements cannot be read") from None
+
+
+def _compared(file: Part10, result: bytes) -> Preview:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         whole = dcmread(file.path), dcmread(BytesIO(result))

@@ -2,6 +2,9 @@
 
 Exit statuses: 0 done; 1 something was refused or failed, and said so; 2 the command line is
 wrong; 78 the configuration cannot be used (EX_CONFIG, which systemd must not retry).
+
+What nobody has foreseen is logged by its type and its place in this program, with status 1: Typer
+takes the hook away that would do so, and would print texts that may quote what an element holds.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import gc
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -84,6 +88,7 @@ def main() -> None:
     """Run the command line and exit."""
     logs.configure(level="error")  # from here on no library can print what an element holds
     seal()
+    _print_any_name()
     try:
         commands = command_line(sys.argv[1:])
         gc.enable()
@@ -93,7 +98,18 @@ def main() -> None:
     except (RulesError, ScpError) as error:
         _fail(str(error), EX_FAILED)
     except OSError as error:
-        _fail(f"{error.filename or 'the system'}: {error.strerror}", EX_FAILED)
+        said = error.strerror or type(error).__name__
+        _fail(f"{error.filename or 'the system'}: {said}", EX_FAILED)
+    except Exception as error:  # noqa: BLE001 - the last one: its text may quote a value
+        kind, place = type(error).__name__, logs.own_place(error)
+        logs.log().error("the process ends because of an error", error=kind, place=place)
+        sys.exit(EX_FAILED)
+
+
+def _print_any_name() -> None:
+    """The name of a file need not be text, and one that is none must not end a command."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _fail(message: str, status: int) -> None:

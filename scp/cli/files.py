@@ -10,19 +10,36 @@ import typer
 from scp.bulk_files import deidentify_files
 from scp.bulk_send import send_files
 from scp.cli import screen
-from scp.cli.options import ConfigOption, configuration, key_for_good, plan_of
+from scp.cli.options import ConfigOption, configuration, confirmed, key_for_good, plan_of
+from scp.config_values import ae_title
 from scp.errors import NotPart10
 from scp.part10 import Part10, files_below, open_part10
 
 _PORTS = range(1, 65536)
 
 
+def _title(text: str) -> str:
+    """An AE title.
+
+    Raises:
+        typer.BadParameter: it is none; the option is named by Typer.
+    """
+    try:
+        return ae_title(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"an AE title {error}") from None
+
+
 def send(
     paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.")],
     *,
     to: Annotated[str, typer.Option(help="The peer, as HOST:PORT.")],
-    calling: Annotated[str, typer.Option("--from", help="Calling AE title.")] = "ANONODE-SCU",
-    called: Annotated[str, typer.Option("--called", help="Called AE title.")] = "ANONODE",
+    calling: Annotated[
+        str, typer.Option("--from", help="Calling AE title.", callback=_title)
+    ] = "ANONODE-SCU",
+    called: Annotated[
+        str, typer.Option("--called", help="Called AE title.", callback=_title)
+    ] = "ANONODE",
 ) -> None:
     """Send files as they are, each in its own transfer syntax.
 
@@ -53,11 +70,12 @@ def deidentify(
 ) -> None:
     """De-identify a folder into another, by the same rules as on the network.
 
-    Results are named by their new UIDs. The exit status is 1 if any file was refused.
+    Results are named by their new UIDs, and overwrite nothing. The exit status is 1 if any file
+    was refused.
     """
     loaded = configuration(config)
     plan_of(loaded, profile)  # a mistake is better said here than in a worker
-    key = key_for_good(loaded)
+    key = confirmed(key_for_good(loaded), loaded)
     sources = files_below([source])
     refused = 0
     with screen.progress() as bar:

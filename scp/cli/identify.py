@@ -13,10 +13,9 @@ from rules.profile import Pseudonym
 from scp.candidates import identifier_of, read_candidates, uid_of
 from scp.candidates import match as match_candidates
 from scp.cli import screen
-from scp.cli.options import ConfigOption, configuration
+from scp.cli.options import ConfigOption, configuration, own_key
 from scp.errors import KeyFileError
 from scp.key import NAME as KEY_NAME
-from scp.key import load_key
 
 if TYPE_CHECKING:
     from scp.settings import Config
@@ -84,10 +83,10 @@ def _pseudonyms(config: Path | None, scope: str) -> Pseudonyms:
     """Those of the node's own key; any other would find nobody.
 
     Raises:
-        KeyFileError: it cannot be used, or there is none.
+        KeyFileError: it cannot be used, is not the one of the stored instances, or there is none.
     """
     loaded = configuration(config)
-    key = load_key(loaded.node.data)
+    key = own_key(loaded)
     if key is None:
         said = "there is no key: name the configuration of the node that has it with --config"
         raise KeyFileError(loaded.node.data / KEY_NAME, said)

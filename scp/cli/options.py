@@ -61,10 +61,18 @@ def pseudonyms_for_show(config: Config) -> tuple[Pseudonyms, bool]:
     Raises:
         KeyFileError: the key cannot be used, or is not the one of the stored instances.
     """
-    key = load_key(config.node.data)
-    if key is not None:
-        _confirm(key, config.node.data)
+    key = own_key(config)
     return Pseudonyms(key or secrets.token_bytes(KEY_BYTES)), key is not None
+
+
+def own_key(config: Config) -> bytes | None:
+    """The node's key; None while it has none.
+
+    Raises:
+        KeyFileError: it cannot be used, or is not the one of the stored instances.
+    """
+    key = load_key(config.node.data)
+    return None if key is None else confirmed(key, config)
 
 
 def key_for_good(config: Config) -> bytes:
@@ -82,13 +90,16 @@ def key_for_good(config: Config) -> bytes:
     return make_key(Spool(data).private_file(KEY_NAME), Disk())
 
 
-def _confirm(key: bytes, data: Path) -> None:
-    """Compare a key with what the journal notes of it, if that can be read: `run` says why not.
+def confirmed(key: bytes, config: Config) -> bytes:
+    """A key, once compared with what the journal notes of it, if that can be read.
+
+    Why it cannot be read, `run` says.
 
     Raises:
         KeyFileError: it is another.
     """
-    if not (data / JOURNAL_NAME).exists():
-        return
-    with suppress(JournalError), closing(Journal.existing(data)) as journal:
-        confirm_key(journal, key, data)
+    data = config.node.data
+    if (data / JOURNAL_NAME).exists():
+        with suppress(JournalError), closing(Journal.existing(data)) as journal:
+            confirm_key(journal, key, data)
+    return key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_MOST: Final = (1 << 63) - 1
+"""The journal counts no further."""
+
 
 def list_instances(
     *,
@@ -22,7 +25,7 @@ def list_instances(
     patient: Annotated[str | None, typer.Option(help="Of the result, not the original.")] = None,
     study: Annotated[str | None, typer.Option(help="Study Instance UID of the result.")] = None,
     modality: Annotated[str | None, typer.Option(help="Such as CT.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=_MOST, help="At most so many.")] = 50,
 ) -> None:
     """List stored instances, the newest first."""
     wanted = InstanceFilter(study_instance_uid=study, patient_id=patient, modality=modality)
@@ -37,7 +40,7 @@ def show(
 ) -> None:
     """Show one instance and its deliveries."""
     with _journal(config) as journal:
-        found = journal.instance(int(instance) if instance.isdecimal() else instance)
+        found = journal.instance(_key(instance))
     if found is None:
         message = "no such instance; `anonode list` shows what there is"
         raise typer.BadParameter(message)
@@ -76,7 +79,9 @@ def retry(
         str | None, typer.Argument(help="Only this destination; all of them if absent.")
     ] = None,
     *,
-    instance: Annotated[int | None, typer.Option(help="Only this instance, by its id.")] = None,
+    instance: Annotated[
+        int | None, typer.Option(min=1, max=_MOST, help="Only this instance, by its id.")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Make failed and held deliveries due at once."""
@@ -87,6 +92,12 @@ def retry(
     with _journal(config) as journal:
         count = journal.retry(destination=destination, instance_id=instance)
     screen.say(f"{count} deliveries are due now; a running node takes them within a minute")
+
+
+def _key(text: str) -> int | str:
+    """An id, or a UID; a number too long for an id can be nothing but a UID."""
+    is_id = text.isdecimal() and len(text) < len(str(_MOST))
+    return int(text) if is_id else text
 
 
 @contextmanager

@@ -14,14 +14,18 @@ from pydicom.uid import JPEGLSLossless, RLELossless
 
 from rules import InstanceRefused, Pseudonyms
 from rules.errors import DeidentificationError, Reason
+from scp.errors import NotPart10
 from scp.part10 import open_part10
 from scp.pixel_worker import PixelWorker
 from scp.preview import preview
 from tests.acceptance.running import anonode
+from tests.encoded import EXPLICIT
+from tests.instances import file, report_on
 from tests.rules.test_pixels import TOP, drawn, instance
 from tests.screened import MAKER, PIXELS, PLAN, made_by, written
 
 KEY = Pseudonyms(bytes(32))
+CODE_VALUE = b"\x08\x00\x00\x01SH"
 CONFIG = f"""
 version: 1
 node: {{ae_title: ANONODE, listen: "127.0.0.1:0"}}
@@ -123,6 +127,37 @@ def test_what_ingest_refuses_a_preview_refuses(saved):
 
     assert burned_in.value.reason is Reason.BURNED_IN
     assert unreadable.value.reason is Reason.PIXELS_UNREADABLE
+
+
+@pytest.fixture
+def unreadable(tmp_path):
+    """A report with an item whose element has a VR that the standard does not know."""
+    content = file(report_on(1), EXPLICIT)
+    assert CODE_VALUE in content
+    path = tmp_path / "a-doe.dcm"
+    path.write_bytes(content.replace(CODE_VALUE, CODE_VALUE[:4] + b"SF", 1))
+    return path
+
+
+def test_what_the_other_reader_cannot_read_is_refused(unreadable):
+    """The rules may know what becomes of it, but nobody could look at it."""
+    with pytest.raises(NotPart10, match="cannot be read"):
+        preview(open_part10(unreadable), PLAN, KEY)
+
+
+def test_a_file_that_cannot_be_shown_is_named_and_the_next_is_shown(unreadable, saved, tmp_path):
+    """Without a word of the reader's."""
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    dataset = made_by(instance(drawn("L")))
+    dataset.BurnedInAnnotation = "NO"
+    paths = [unreadable, saved(dataset, "b-doe.dcm")]
+
+    done = anonode("preview", *paths, "--config", tmp_path / "config.yaml")
+
+    assert done.returncode == 1
+    assert "a-doe.dcm: refused: " in done.stdout
+    assert "b-doe.dcm, profile screened" in done.stdout
+    assert (done.stderr, "NotImplemented" in done.stdout) == ("", False)
 
 
 @pytest.fixture
