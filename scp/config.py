@@ -23,8 +23,8 @@ from rules.selectors import nearest
 from scp import config_values as single
 from scp.config_shapes import DestinationShape, FileShape, NodeShape, RestShape, RouteShape
 from scp.lookups import LookupFiles
-from scp.loops import is_own
-from scp.routes import Route, covers
+from scp.loops import is_every, own_of
+from scp.routes import Route, covering
 from scp.settings import EMBEDDED as NO_FILE
 from scp.settings import (
     SYSTEMD,
@@ -140,6 +140,8 @@ class _Reading:
         self._check_elsewhere(node, destinations.values())
         routes = [self._route(n, profiles, destinations) for n in range(len(shape.routes))]
         self._check_reached([placed for placed in routes if placed])
+        rest = self._rest(profiles) if self._document.has(("rest",)) else None
+        self._check_apart(node, rest)
         return Config(
             file=self._document.file,
             digest=digest,
@@ -147,7 +149,7 @@ class _Reading:
             profiles=profiles,
             destinations=destinations,
             routes=tuple(placed.route for placed in routes if placed),
-            rest=self._rest(profiles) if self._document.has(("rest",)) else None,
+            rest=rest,
             plans=self._plans,
         )
 
@@ -187,6 +189,7 @@ class _Reading:
             tls=self._server_tls(shape),
         )
         self._check_marks(node)
+        self._check_room(node)
         return node
 
     def _check_marks(self, node: NodeConfig) -> None:
@@ -196,6 +199,35 @@ class _Reading:
             if getattr(node, low) > getattr(node, high):
                 at = low if self._document.has(("node", low)) else high
                 self._say(("node", at), f"{low} is more than {high}")
+
+    def _check_room(self, node: NodeConfig) -> None:
+        """What one dataset may need is not more than all of them may."""
+        if node.in_flight_bytes < node.header_bytes:
+            all_, one = ("node", "in_flight_limit_bytes"), ("node", "header_limit_bytes")
+            said = (
+                "in_flight_limit_bytes is less than header_limit_bytes: some datasets would never"
+                " have room; raise the one or lower the other"
+            )
+            self._say(all_ if self._document.has(all_) else one, said)
+
+    def _check_apart(self, node: NodeConfig, rest: RestConfig | None) -> None:
+        """Nothing is listened on twice."""
+        places: list[tuple[Place, tuple[str, int]]] = [
+            (("node", "listen"), (node.host, node.port))
+        ]
+        if node.tls_listen:
+            places.append((("node", "tls_listen"), node.tls_listen))
+        if rest:
+            places.append((("rest", "listen"), (rest.host, rest.port)))
+        for number, (later, address) in enumerate(places):
+            for earlier, other in places[:number]:
+                if _overlap(address, other):
+                    at = later if self._document.has(later) else earlier
+                    said = (
+                        f"{'.'.join(map(str, later))} and {'.'.join(map(str, earlier))} are the"
+                        " same address: give each a port of its own"
+                    )
+                    self._say(at, said)
 
     def _tls_listen(self, shape: NodeShape, host: str) -> tuple[str, int] | None:
         """Where TLS is spoken; without a word about it, beside the plain port."""
@@ -291,10 +323,9 @@ class _Reading:
     def _check_elsewhere(self, node: NodeConfig, destinations: Iterable[Destination]) -> None:
         """What the node forwards to itself would come in again and again."""
         own = [(node.host, node.port), *([node.tls_listen] if node.tls_listen else [])]
-        for one in destinations:
-            if any(is_own((one.host, one.port), address) for address in own):
-                said = "host and port are this node's own: what it forwards would come back"
-                self._say(("destinations", one.name, "port"), said)
+        for name in own_of(destinations, own):
+            said = "host and port are this node's own: what it forwards would come back"
+            self._say(("destinations", name, "port"), said)
 
     # -- the REST API
 
@@ -370,7 +401,7 @@ class _Reading:
                 self._at(at, text, single.title_glob, "")
                 for at, text in self._texts(place, "from", shape.from_)
             ),
-            called=self._at((*place, "to"), shape.to, single.ae_title, None),
+            called=self._at((*place, "to"), shape.to, single.called_title, None),
             peers=tuple(
                 self._at(at, text, single.network, _NOWHERE)
                 for at, text in self._texts(place, "peer", shape.peer)
@@ -424,14 +455,13 @@ class _Reading:
             self._say(at, said)
 
     def _check_reached(self, routes: list[_Placed]) -> None:
-        """A route behind one that takes all it would take is a mistake, not a fallback."""
+        """A route behind those that take all it would take is a mistake, not a fallback."""
         for number, later in enumerate(routes):
-            for earlier in routes[:number]:
-                if covers(earlier.route, later.route):
-                    line = self._document.mark(("routes", earlier.index)).line
-                    said = f"never reached: the route on line {line} takes all it would take"
-                    self._say(("routes", later.index), said)
-                    break
+            before = routes[:number]
+            found = covering([one.route for one in before], later.route)
+            lines = [self._document.mark(("routes", before[one].index)).line for one in found]
+            if lines:
+                self._say(("routes", later.index), f"never reached: {_taken_on(lines)}")
 
     # -- values
 
@@ -465,6 +495,23 @@ class _Reading:
 
 
 _NOWHERE = IPv4Network("0.0.0.0/32")
+
+
+def _taken_on(lines: list[int]) -> str:
+    if len(lines) == 1:
+        return f"the route on line {lines[0]} takes all it would take"
+    listed = f"{', '.join(map(str, lines[:-1]))} and {lines[-1]}"
+    return f"the routes on lines {listed} take all it would take; move it before them"
+
+
+def _overlap(one: tuple[str, int], other: tuple[str, int]) -> bool:
+    """Whether two addresses surely cannot be listened on at once; port 0 is any free one."""
+    (host, port), (other_host, other_port) = one, other
+    if port != other_port or not port:
+        return False
+    if host.lower() == other_host.lower() or "::" in (host, other_host):
+        return True
+    return (is_every(host) and ":" not in other_host) or (is_every(other_host) and ":" not in host)
 
 
 def _is_loopback(host: str) -> bool:

@@ -6,7 +6,7 @@ Source: PS3.5 6.2 (VRs AE and UI); RFC 1123 2.1 (host names).
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from rules import values
@@ -22,6 +22,10 @@ _PORTS = range(65536)
 _TLS_PORT = 2762
 """Registered for DICOM over TLS as `dicom-tls` (PS3.15 B)."""
 _NAME_CHARACTERS = 255
+_SUBJECT = re.compile(r"/?(subject ?= ?)?(cn|ou|o|c|l|st|dc|emailaddress) ?=")
+"""How tools print the subject of a certificate, in lower case."""
+_MAPPED = IPv6Network("::ffff:0:0/96")
+"""IPv4 addresses as IPv6 sockets show them (RFC 4291 2.5.5.2)."""
 
 
 def ae_title(text: str) -> str:
@@ -51,6 +55,13 @@ def title_glob(text: str) -> str:
             f"is an AE title of 1 to {_AE_CHARACTERS} ASCII characters, * and ? stand for others"
         ) from None
     return text
+
+
+def called_title(text: str) -> str:
+    """An AE title in which nothing stands for anything else."""
+    if set(text) & set("*?"):
+        raise ValueError("is one AE title, without wildcards: name it, or leave it out for any")
+    return ae_title(text)
 
 
 def listen(text: str) -> tuple[str, int]:
@@ -88,6 +99,8 @@ def certificate(text: str) -> str:
             "is a name of a certificate, without wildcards, or its SHA-256 fingerprint of 64"
             " hexadecimal digits"
         )
+    if _SUBJECT.match(plain):
+        raise ValueError("is a name alone: write ct1.example for CN=ct1.example")
     if plain.startswith("sha256:"):
         raise ValueError("is no SHA-256 fingerprint, which has 64 hexadecimal digits")
     return plain
@@ -115,13 +128,16 @@ def peer_port(text: str) -> int:
 
 
 def network(text: str) -> Network:
-    """An IP address or network."""
+    """An IP address or network; IPv4 where IPv6 carries it, as peers' addresses are read."""
     try:
         wider = ip_network(text, strict=False)
     except ValueError:
         raise ValueError("is an IP address or a network such as 10.1.0.0/16") from None
     if str(wider.network_address) != str(ip_address(text.partition("/")[0])):
         raise ValueError(f"has bits behind its prefix: write {wider}")
+    if isinstance(wider, IPv6Network) and wider.subnet_of(_MAPPED):
+        low = int(wider.network_address) & 0xFFFFFFFF
+        return IPv4Network((low, wider.prefixlen - _MAPPED.prefixlen))
     return wider
 
 

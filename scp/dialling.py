@@ -30,7 +30,12 @@ def dial(address: tuple[str, int], within_s: float, stop: Signal | None) -> sock
     """
     failure = OSError("the host has no address")
     for family, kind, protocol, _, place in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
-        sock = socket.socket(family, kind, protocol)
+        try:
+            # The system may lack the family of an address that a name has.
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:
+            failure = error
+            continue
         try:
             _connect(sock, place, within_s, stop)
         except OSError as error:

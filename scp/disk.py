@@ -175,7 +175,7 @@ class Disk:
 
 @contextmanager
 def translated(sentence: str) -> Iterator[None]:
-    """Turn an OSError into an error of the spool; its text has no path in it."""
+    """Turn an OSError into an error of the spool; its text has the sentence and no path else."""
     try:
         yield
     except OSError as error:

@@ -4,6 +4,7 @@ ScpError
     SpoolError              an instance cannot be kept on disk
         OutOfSpace          because no space is left for it
     JournalError            a fact cannot be written down or read
+    CameBack                an instance was forwarded from here, and nobody else would have it
     CatalogueError          something cannot be said of a resource, or done with it
         Conflict            because other bytes are stored under a UID
         UnknownResource     because there is none
@@ -43,6 +44,10 @@ class OutOfSpace(SpoolError):
 
 class JournalError(ScpError):
     """The journal cannot be read or written."""
+
+
+class CameBack(ScpError):
+    """What was forwarded has come back, and would be kept by nobody if it were taken."""
 
 
 class CatalogueError(ScpError):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Final
 
 from scp import logs
 from scp.instance import DeliveryState
@@ -17,12 +18,14 @@ from scp.patience import Policy, Surroundings
 from scp.worker import Worker, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     from scp.journal import Journal
     from scp.logs import Log
     from scp.spool import Spool
     from scp.worker import OpenAssociation
+
+_OWED: Final = frozenset({DeliveryState.DUE, DeliveryState.HELD})
 
 
 class Forwarder:
@@ -57,26 +60,40 @@ class Forwarder:
         self._log = log if log is not None else logs.log()
         self._open_association = open_association
         self._surroundings = surroundings or Surroundings()
-        self._workers = {
+        self._workers: Mapping[str, Worker] = {
             name: self._worker(name, (policies or {}).get(name) or policy or Policy())
             for name in destinations
         }
-        self._threads: dict[str, threading.Thread] = {}
+        # Read by the housekeeping at any moment: replaced as a whole, never changed.
+        self._lanes: Mapping[str, _Lane] = {}
 
     def start(self) -> None:
         """Make due what a crash left as being sent, then start to deliver."""
         self._journal.give_back()
         sweep(self._journal, self._spool, self._log)
-        for line in self._journal.queue():
-            if line.destination not in self._workers and line.state is DeliveryState.DUE:
-                self._log.warning(
-                    "a destination is owed instances and is not in the configuration",
-                    destination=line.destination,
-                    count=line.count,
-                )
+        for name, count in self._owed_elsewhere().items():
+            self._log.warning(
+                "a destination is owed instances and is not in the configuration",
+                destination=name,
+                count=count,
+            )
         self._begin(self._workers)
 
-    def follow(self, policies: Mapping[str, Policy], *, anew: Container[str] = ()) -> None:
+    def _owed_elsewhere(self) -> Counter[str]:
+        """How many instances wait for destinations that nobody serves."""
+        count: Counter[str] = Counter()
+        for line in self._journal.queue():
+            if line.destination not in self._workers and line.state in _OWED:
+                count[line.destination] += line.count
+        return count
+
+    def follow(
+        self,
+        policies: Mapping[str, Policy],
+        *,
+        anew: Container[str] = (),
+        adopt: Callable[[], None] = lambda: None,
+    ) -> None:
         """Serve these destinations from now on.
 
         A worker that ends finishes the instance that it is sending; what else its destination is
@@ -85,6 +102,8 @@ class Forwarder:
         Args:
             policies: How patient to be, by destination.
             anew: Those among them whose worker begins anew, because something else has changed.
+            adopt: Called when nothing can be refused any more, and before anybody is served
+                otherwise than so far; must not raise.
 
         Raises:
             JournalError: a new worker cannot read how its destination is doing; nothing has
@@ -100,6 +119,7 @@ class Forwarder:
             for name, policy in policies.items()
             if name not in staying
         }
+        adopt()
         for name in self._workers.keys() - staying.keys():
             self._end(self._workers[name])
             if name not in coming:
@@ -117,18 +137,17 @@ class Forwarder:
     def overdue_s(self, now: float) -> float:
         """How long a worker has not come back from a wait; infinite for one that has ended.
 
+        One that has not begun yet is in time. May be called while `follow` is at work.
+
         Args:
             now: Moment of the monotonic clock.
 
         Returns:
             Of the one that is latest; negative or zero if all are in time.
         """
-        alive = {name for name, thread in self._threads.items() if thread.is_alive()}
-        late = [
-            now - worker.back_by if name in alive else math.inf
-            for name, worker in self._workers.items()
-        ]
-        return max(late, default=0.0)
+        workers, lanes = self._workers, self._lanes
+        own = [lanes[name] for name, worker in workers.items() if _serves(lanes.get(name), worker)]
+        return max((lane.overdue_s(now) for lane in own), default=0.0)
 
     def stop(self, within_s: float) -> bool:
         """Let every worker finish the instance it is sending, then stop; may be repeated.
@@ -142,9 +161,11 @@ class Forwarder:
         deadline = time.monotonic() + within_s
         for worker in self._workers.values():
             self._end(worker)
-        for thread in self._threads.values():
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads.values())
+        for lane in self._lanes.values():
+            # What could not be started is not alive, and cannot be joined.
+            if lane.is_alive():
+                lane.join(max(0.0, deadline - time.monotonic()))
+        return not any(lane.is_alive() for lane in self._lanes.values())
 
     def _worker(self, name: str, policy: Policy) -> Worker:
         return Worker(
@@ -158,15 +179,13 @@ class Forwarder:
         )
 
     def _begin(self, workers: Mapping[str, Worker]) -> None:
-        # Daemons: what a stuck peer holds on to must not keep the process from ending; what was
-        # on its way is due at the next start.
         for name, worker in workers.items():
-            before = self._threads.get(name)
-            thread = threading.Thread(
-                target=_run_after, args=(before, worker), name=f"forward-{name}", daemon=True
-            )
-            thread.start()
-            self._threads[name] = thread
+            lane = _Lane(worker, self._lanes.get(name))
+            try:
+                lane.start()
+            finally:
+                # One that could not be started counts as one that has ended.
+                self._lanes = {**self._lanes, name: lane}
 
     @staticmethod
     def _end(worker: Worker) -> None:
@@ -174,8 +193,29 @@ class Forwarder:
         worker.wake()
 
 
-def _run_after(before: threading.Thread | None, worker: Worker) -> None:
-    """Be a worker, once its predecessor has ended."""
-    if before is not None:
-        before.join()
-    worker.run()
+class _Lane(threading.Thread):
+    """Is a worker, once its predecessor has ended.
+
+    A daemon: what a stuck peer holds on to must not keep the process from ending; what was on its
+    way is due at the next start.
+    """
+
+    def __init__(self, worker: Worker, before: _Lane | None) -> None:
+        super().__init__(name=f"forward-{worker.name}", daemon=True)
+        self.worker = worker
+        self._before = before
+
+    def run(self) -> None:
+        before, self._before = self._before, None
+        if before is not None and before.is_alive():
+            before.join()
+        self.worker.run()
+
+    def overdue_s(self, now: float) -> float:
+        """As the forwarder says it, of one."""
+        return now - self.worker.back_by if self.is_alive() else math.inf
+
+
+def _serves(lane: _Lane | None, worker: Worker) -> bool:
+    """Whether it is this worker's, and not that of its predecessor."""
+    return lane is not None and lane.worker is worker

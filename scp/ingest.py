@@ -8,7 +8,8 @@ The promise:
    failure status, the rest of it is drained, and nothing of it stays on disk or in memory.
 3. What was received is never written: the spool sees what comes out of the de-identifier.
 4. Equal bytes under a known UID are a success without a second copy. Other bytes are refused.
-5. What was forwarded and comes back is not forwarded to the same destinations again.
+5. What was forwarded and comes back is not forwarded to the same destinations again. If nobody
+   would have it then, it is refused: its sender, perhaps this node itself, must not let it go.
 6. A log line names the result, the sender and the status, never the original.
 """
 
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from rules.errors import DeidentificationError, InstanceRefused, tag_text
 from scp import logs
-from scp.errors import OutOfSpace, ScpError
+from scp.errors import CameBack, OutOfSpace, ScpError
 from scp.instance import NewInstance
 from scp.journal import Verdict
 from scp.part10 import dataset_offset
@@ -198,7 +199,8 @@ class Reception:
             raise ScpError("a reception cannot be finished twice")
         buffers, report = self._deidentifier.finish()
         self._write(buffers)
-        new = self._describe(report, self._draft)
+        destinations = self._destinations(report.sop_instance_uid)
+        new = self._describe(report, self._draft, destinations)
         added = self._node.journal.add(new)
         self._settle(added)
         self.instance, self.verdict = new, added.verdict
@@ -206,7 +208,9 @@ class Reception:
             return Answer.CONFLICT, new.sop_instance_uid
         return Answer.STORED, new.sop_instance_uid
 
-    def _describe(self, report: Report, draft: Draft) -> NewInstance:
+    def _describe(
+        self, report: Report, draft: Draft, destinations: tuple[str, ...]
+    ) -> NewInstance:
         """Seal the draft, and say what it holds."""
         return NewInstance(
             sop_instance_uid=report.sop_instance_uid,
@@ -221,7 +225,7 @@ class Reception:
             profile=self._route.profile,
             calling_ae=self._peer.calling_ae,
             called_ae=self._peer.called_ae,
-            destinations=self._destinations(report.sop_instance_uid),
+            destinations=destinations,
             store=self._route.store,
             tags=report.tags,
             actions=report.actions,
@@ -235,18 +239,24 @@ class Reception:
 
         An instance that this profile made and that somebody sends in again has gone its way:
         who was owed it then is not owed what is made of it now, or a loop would never end.
+
+        Raises:
+            CameBack: It is owed to nobody, and the route does not keep it.
         """
         forward = tuple(dict.fromkeys(self._route.forward))
         if not self._asked_uid.startswith(UID_ROOT) or self._asked_uid == sop_instance_uid:
             return forward
         known = self._node.journal.owed(self._asked_uid, self._route.profile)
-        if known.intersection(forward):
+        left = tuple(name for name in forward if name not in known)
+        if not left and not self._route.store:
+            raise CameBack("it was forwarded from here, and nobody else would have it")
+        if len(left) < len(forward):
             self._node.log.warning(
                 "an instance came back, and is not forwarded again",
                 instance=sop_instance_uid,
                 calling_ae=self._peer.calling_ae,
             )
-        return tuple(name for name in forward if name not in known)
+        return left
 
     def _settle(self, added: Added) -> None:
         """The journal has decided: keep or drop the file, and wake who is owed it.

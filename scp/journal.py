@@ -72,8 +72,9 @@ CORRUPT: Final = "SQLITE_CORRUPT"
 NONSENSE: Final = "(SQLITE_ERROR)"
 """A statement that does not fit the tables: the tables have changed, the statements cannot."""
 REMEDY: Final = (
-    "restore it from a copy; without one, salvage what can be read of it into a new one by"
-    " .recover of SQLite's command line, or by .dump where that lacks it"
+    "restore it from a copy, and remove its -wal and -shm; without a copy, salvage what can be"
+    " read of it into a new one by .recover of SQLite's command line, or by .dump where that lacks"
+    " it"
 )
 """What to do about a damaged journal."""
 BUSY_S: Final = 10.0
@@ -187,12 +188,16 @@ class Writer:
     Attributes:
         core: For statements of SQLAlchemy.
         raw: The driver's own connection, the same one.
+        holds: Whether there is a file of that name and size.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(
+        self, engine: sa.Engine, holds: Callable[[str, int], bool] = lambda *_: True
+    ) -> None:
         # Transactions are begun and ended here, by hand: the driver's own would not be IMMEDIATE.
         self.core = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         self.raw = cast("sqlite3.Connection", self.core.connection.driver_connection)
+        self.holds = holds
         self._durable: bool | None = None
 
     def transaction(self, tickets: list[Ticket[Writer, Any]]) -> None:
@@ -234,6 +239,7 @@ class Journal:
         existing: bool = False,
         fatal: threading.Event | None = None,
         make_room: Callable[[], bool] = lambda: False,
+        holds: Callable[[str, int], bool] = lambda *_: True,
     ) -> None:
         """Open the journal and bring its schema into being.
 
@@ -243,13 +249,18 @@ class Journal:
             existing: Only look, until something is to be written; the node may be running.
             fatal: Shared with the spool: neither goes on when the other has failed.
             make_room: Asked to free some of a full disk; says whether it did.
+            holds: Whether the spool has a file of a name and size: asked before a second copy
+                is thrown away.
 
         Raises:
             JournalError: It cannot be opened, is no journal, or is of another version.
         """
         self.fatal = fatal or threading.Event()
         """Set when a sync of the database has failed: stop the node and start it again."""
+        self.commits = 0
+        """Durable ones since it was opened."""
         self._committing_since: float | None = None
+        self._holds = holds
         self._path = path
         self._wall = wall
         self._make_room = make_room
@@ -352,10 +363,12 @@ class Journal:
 
         If the same bytes are known, only what is missing is added: destinations that are not
         owed it yet, and those where it had failed, since a resend is how people ask for another
-        attempt.
+        attempt. Where the first file is not there any more, or was lost, the new one takes its
+        place; after a loss even if its bytes are others, since there is nothing left to keep.
 
         Raises:
             OutOfSpace: The disk is full.
+            SpoolError: Nobody can say whether the first file is there.
             JournalError: It could not be committed.
         """
         now = self._wall()
@@ -681,7 +694,7 @@ class Journal:
 
     def _open_writer(self) -> Writer:
         with self._translated():
-            writer = Writer(_engine(self._path, "rwc"))
+            writer = Writer(_engine(self._path, "rwc"), self._holds)
             try:
                 _prepare(writer)
             except BaseException:
@@ -716,6 +729,7 @@ class Journal:
             self._make_transaction(self._for_writing(), batch)
         finally:
             self._committing_since = None
+        self.commits += any(ticket.durable for ticket in batch)
         self._to_checkpoint = True
 
     def _make_transaction(self, writer: Writer, batch: list[Ticket[Writer, Any]]) -> None:
@@ -769,30 +783,52 @@ def add_instance(writer: Writer, new: NewInstance, now: float) -> Added:
 def _add_again(writer: Writer, new: NewInstance, now: float) -> Added:
     """Add what is missing to an instance that is known."""
     known = writer.core.execute(sql.KNOWN, {"uid": new.sop_instance_uid}).one()
-    if known.digest != new.file.digest:
-        return Added(Verdict.CONFLICT, known.id)
     owed = writer.core.execute(sql.OWED, {"instance": known.id})
     states: dict[str, str] = {row.destination: row.state for row in owed}
-    missing = tuple(name for name in new.destinations if name not in states)
-    failed = tuple(name for name in new.destinations if states.get(name) == sql.FAILED)
-    for destination in missing:
-        sql.ADD_DELIVERY.run(writer.raw, _delivery_values(known.id, destination, now))
-    if failed:
-        bound = {"instance": known.id, "names": failed, "now": now}
-        writer.core.execute(sql.FAILED_FOR, bound)
+    # A sweep lets go only of what is not to be stored and delivered everywhere.
+    unfinished = any(state != sql.DELIVERED for state in states.values())
+    lost = not known.file_name and (known.store or unfinished)
+    if known.digest != new.file.digest and not lost:
+        return Added(Verdict.CONFLICT, known.id)
+    again, had_failed = _owe_again(writer, known.id, new, states, now)
     if new.store and not known.store:
         writer.core.execute(sql.STORE, {"instance": known.id})
         writer.core.execute(sql.NOTE_PENDING, {"row": known.id})
+    swept = not known.file_name and bool(again or new.store)
     # The first copy may be what made a delivery fail: then the new one takes its place, unless
     # somebody is about to read the first.
-    swept = not known.file_name and bool(missing or failed or new.store)
-    renewed = bool(failed) and not any(state in sql.OPEN for state in states.values())
-    if not (swept or renewed):
-        return Added(Verdict.KNOWN, known.id, missing + failed)
-    writer.core.execute(sql.ADOPT, {"instance": known.id, "name": new.file.name})
-    if swept and known.store:
+    renewed = had_failed and not any(state in sql.OPEN for state in states.values())
+    gone = known.file_name and not writer.holds(known.file_name, known.size_bytes)
+    if lost:
+        _take_over(writer, known.id, replace(new, store=new.store or known.store), now)
+    elif swept or renewed or gone:
+        writer.core.execute(sql.ADOPT, {"instance": known.id, "name": new.file.name})
+    else:
+        return Added(Verdict.KNOWN, known.id, again)
+    if (lost or swept) and known.store:
         writer.core.execute(sql.NOTE_PENDING, {"row": known.id})
-    return Added(Verdict.KNOWN, known.id, missing + failed, kept=True, replaced=known.file_name)
+    verdict = Verdict.KNOWN if known.digest == new.file.digest else Verdict.STORED
+    return Added(verdict, known.id, again, kept=True, replaced=known.file_name)
+
+
+def _owe_again(
+    writer: Writer, instance_id: int, new: NewInstance, states: Mapping[str, str], now: float
+) -> tuple[tuple[str, ...], bool]:
+    """Owe it where it is not owed yet, or had failed: to whom, and whether it had failed."""
+    missing = tuple(name for name in new.destinations if name not in states)
+    failed = tuple(name for name in new.destinations if states.get(name) == sql.FAILED)
+    for destination in missing:
+        sql.ADD_DELIVERY.run(writer.raw, _delivery_values(instance_id, destination, now))
+    if failed:
+        bound = {"instance": instance_id, "names": failed, "now": now}
+        writer.core.execute(sql.FAILED_FOR, bound)
+    return missing + failed, bool(failed)
+
+
+def _take_over(writer: Writer, instance_id: int, new: NewInstance, now: float) -> None:
+    """Let a row that has lost its file say all that is true of the new one."""
+    statement = sa.update(sql.instances).where(sql.instances.c.id == instance_id)
+    writer.core.execute(statement.values(_instance_values(new, now)))
 
 
 def _sweep(writer: Writer) -> tuple[str, ...]:

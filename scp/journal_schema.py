@@ -229,7 +229,11 @@ SETTLE = Hot(
     )
 )
 KNOWN = sa.select(
-    instances.c.id, instances.c.digest, instances.c.file_name, instances.c.store
+    instances.c.id,
+    instances.c.digest,
+    instances.c.file_name,
+    instances.c.size_bytes,
+    instances.c.store,
 ).where(instances.c.sop_instance_uid == sa.bindparam("uid"))
 OWED = sa.select(deliveries.c.destination, deliveries.c.state).where(
     deliveries.c.instance_id == sa.bindparam("instance")

@@ -1,7 +1,9 @@
 """The housekeeping of a running node: one thread, a turn a second, which waits for no peer.
 
 In this order, turn by turn: a failed sync stops the node; the watchdog is fed, or not; the journal
-is checkpointed off the receiving threads; the disk is looked at; what could not be noted is.
+is checkpointed off the receiving threads, and told from its copies (see `continuity`); the disk is
+looked at; what could not be noted is. A step that fails is logged and tried again in the next
+turn; it holds up no other.
 Before the first turn comes what only makes the node faster, so that nobody waits for it to start.
 """
 
@@ -12,6 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from scp import logs
+from scp.continuity import Mark
 from scp.errors import ScpError
 from scp.journal import LOG_BYTES
 
@@ -49,12 +52,13 @@ class Keeper:
             journal: To checkpoint.
             spool: Whose disk to look at.
             watchdog: To have look.
-            also: What else there is to do at every turn; must not raise.
+            also: What else there is to do at every turn.
             on_failure: Called once, from the keeper's thread, when `failed` is set.
         """
         self.failed = False
         self._journal = journal
         self._spool = spool
+        self._mark = Mark(journal, spool)
         self._watchdog = watchdog
         self._also = also
         self._on_failure = on_failure
@@ -86,21 +90,33 @@ class Keeper:
                 self._unnoted = []
 
     def _run(self) -> None:
-        self._widen_log()
-        self._keep_room()
-        _calm_collector()
+        self._take(self._widen_log, self._keep_room, _calm_collector)
         while not self._stopping.wait(_EVERY_S):
             if self._spool.fatal.is_set() or self._journal.fatal.is_set():
                 self._log.error("a sync has failed: the node stops and must be started again")
                 self.failed = True
                 self._on_failure()
                 return
-            self._watchdog.look()
-            self._checkpoint()
-            self._keep_room()
-            self._also()
-            if self._unnoted:
-                self.note()
+            self._take(
+                self._watchdog.look,
+                self._checkpoint,
+                self.keep_mark,
+                self._keep_room,
+                self._also,
+                self._note_the_rest,
+            )
+
+    def _take(self, *steps: Callable[[], None]) -> None:
+        """Take steps one by one: whatever one raises, a keeper that ends guards nothing."""
+        for step in steps:
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001 - the next turn tries it again
+                self._log.error("a step of the housekeeping failed", **logs.of_error(error))
+
+    def _note_the_rest(self) -> None:
+        if self._unnoted:
+            self.note()
 
     def _widen_log(self) -> None:
         """Speed only: a node on a full disk must start, because delivering is what frees it."""
@@ -115,6 +131,17 @@ class Keeper:
             self._journal.checkpoint()
         except Exception as error:  # noqa: BLE001 - a later one will do; the commits stand
             self._log.warning("the journal was not checkpointed", **logs.of_error(error))
+
+    def keep_mark(self) -> None:
+        """Tell the journal from copies that were made so far; also for a stop.
+
+        On a full disk the mark stays as it is until there is room.
+        """
+        try:
+            self._mark.keep()
+        except ScpError as error:
+            if self._spool.room.turn_away():
+                self._log.warning("the journal was not marked", **logs.of_error(error))
 
     def _keep_room(self) -> None:
         """Look whether the disk is full, also while nobody sends, and hold the journal's room."""

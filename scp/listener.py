@@ -1,8 +1,8 @@
 """Associations in: accepts connections and gives each a thread, as many as the limits allow.
 
 Promises: the accepting thread never reads from a peer, so no peer holds up another; running
-out of descriptors or threads costs a pause, not the listener; a flood costs neither a core nor
-the log; `stop` ends in time whatever peers do.
+out of descriptors, threads or memory costs a pause, not the listener; a flood costs neither a
+core nor the log; `stop` ends in time whatever peers do.
 """
 
 from __future__ import annotations
@@ -181,6 +181,9 @@ class Listener:
             except OSError as error:
                 pause_s = self._accept_failed(error, pause_s)
                 continue
+            except MemoryError:
+                pause_s = self._accept_failed(OSError(errno.ENOMEM, ""), pause_s)
+                continue
             pause_s = _FIRST_PAUSE_S
             self._admit(sock, _plain(address[0]))
         if not self._is_adopted:
@@ -218,8 +221,9 @@ class Listener:
             if self._begin(sock, place):
                 return
             self._places.leave(place)
-        sock.close()
+        # Who sees the end has been counted.
         self._turned_away(address)
+        sock.close()
 
     def _turned_away(self, address: str) -> None:
         """Count it, and say so now and then: who floods the node shall not flood its log."""
@@ -230,22 +234,22 @@ class Listener:
             self._node.events("connection turned away", address=address, count=self.turned_away)
 
     def _begin(self, sock: socket.socket, place: Place) -> bool:
-        """Give a connection its thread; False if the system has none left."""
+        """Give a connection its thread; False if the system has none, or no memory, left."""
         try:
             association = Association(sock, place, self._node)
-        except OSError:
+            thread = threading.Thread(
+                target=self._serve,
+                args=(association, place),
+                name=f"association {place.address}",
+                daemon=True,
+            )
+        except (OSError, MemoryError):
             return False
-        thread = threading.Thread(
-            target=self._serve,
-            args=(association, place),
-            name=f"association {place.address}",
-            daemon=True,
-        )
         with self._changed:
             self._open.add(association)
         try:
             thread.start()
-        except RuntimeError:
+        except (RuntimeError, MemoryError):
             with self._changed:
                 self._open.discard(association)
             return False

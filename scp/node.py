@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 from rules import Deidentifier, Pseudonyms
 from rules import Limits as DatasetLimits
+from rules.errors import DocumentError, Mark, Problem
 from scp import __version__, logs, watchdog
 from scp.admission import Admitted
+from scp.binding import bound_for
 from scp.ending import Endings
 from scp.errors import ScpError
 from scp.forwarder import Forwarder
@@ -29,7 +31,7 @@ from scp.keeper import Keeper
 from scp.key import confirm_key, note_key
 from scp.limits import Budget
 from scp.listener import Listener
-from scp.loops import sent_by
+from scp.loops import own_of, sent_by
 from scp.notify import ServiceManager
 from scp.parts import limits_of, marks_of, policies_of
 from scp.patience import Surroundings
@@ -101,11 +103,11 @@ class Node:
             surroundings: Clocks and chance.
 
         Raises:
-            DocumentError: a profile cannot be compiled.
+            DocumentError: a profile cannot be compiled, or a destination is the node itself.
             SpoolError, JournalError: the data folder cannot be used.
             KeyFileError: a certificate, its key or the authorities cannot be used, or the key of
                 the pseudonyms is not the one of the instances in the data folder.
-            OSError: the address cannot be bound.
+            OSError: an address cannot be bound; its file name is what was to be bound.
         """
         self._around = surroundings or Surroundings()
         self._log = logs.log()
@@ -139,6 +141,7 @@ class Node:
         if config.node.tls_listen:
             address = config.node.tls_listen
             self._listeners.append(self._listener(address, limits, places, self._tls))
+        self._check_elsewhere(config)
         self._keeper = Keeper(
             self._journal,
             self._spool,
@@ -202,21 +205,22 @@ class Node:
             Keys of the file whose change takes a restart; for them the old values count.
 
         Raises:
-            DocumentError: a profile cannot be compiled. No rule has changed.
+            DocumentError: a profile cannot be compiled, or a destination is the node itself
+                where it listens until it is started again. No rule has changed.
             KeyFileError: a certificate cannot be used. No rule has changed.
             JournalError: a new destination cannot be served. No rule has changed.
         """
         config, waiting = following(self._config, read)
+        self._check_elsewhere(config)
         rules = Rulebook.compiled(config, self._rulebook)
         for destination in config.destinations.values():
             requestor(destination, check=True)
         self.reload_certificates()
         self._keeper.note(rules.rule_sets())
         known = self._destinations
-        # One that goes may be in use until its worker has ended.
-        self._destinations = known | dict(config.destinations)
         anew = {name for name, one in config.destinations.items() if known.get(name) != one}
-        self._forwarder.follow(policies_of(config), anew=anew)
+        adopt = partial(self._adopt_destinations, config)
+        self._forwarder.follow(policies_of(config), anew=anew, adopt=adopt)
         self._rulebook = rules
         if self._rest:
             self._rest.follow(config)
@@ -252,6 +256,7 @@ class Node:
         clean = endings.join(max(time.monotonic(), grace_ends) + _CUT_S) and self._end_pixels()
         # After a failed sync nothing more is written: the next start looks at what there is.
         if clean and not self._spool.fatal.is_set():
+            self._keeper.keep_mark()
             self._end_well()
             self._journal.close()
             self._spool.close()
@@ -375,16 +380,17 @@ class Node:
         places: Places,
         tls: Acceptor | None = None,
     ) -> Listener:
-        return Listener(
-            address,
-            self._accept,
-            self._ingest.open_store,
-            limits=limits,
-            places=places,
-            tls=tls,
-            extra_classes=self._config.node.sop_classes,
-            events=self._event,
-        )
+        with bound_for("node.tls_listen" if tls else "node.listen", address):
+            return Listener(
+                address,
+                self._accept,
+                self._ingest.open_store,
+                limits=limits,
+                places=places,
+                tls=tls,
+                extra_classes=self._config.node.sop_classes,
+                events=self._event,
+            )
 
     def _event(self, event: str, /, **fields: str | float) -> None:
         """Log what a listener says, but for every single one that a full disk turns away."""
@@ -421,6 +427,24 @@ class Node:
                 "a destination sends, and nothing of it is forwarded back", destination=name
             )
         return back
+
+    def _check_elsewhere(self, config: Config) -> None:
+        """As the file was checked, but against where the node does listen.
+
+        Raises:
+            DocumentError: A destination is the node itself.
+        """
+        own = own_of(config.destinations.values(), self._addresses())
+        if own:
+            said = (
+                f"host and port of the destination {own[0]} are where this node listens: what it"
+                " forwards would come back; if listen has changed, restart the node first"
+            )
+            raise DocumentError([Problem(Mark(config.file, 1, 1), said)])
+
+    def _adopt_destinations(self, config: Config) -> None:
+        # One that goes may be in use until its worker has ended.
+        self._destinations = self._destinations | dict(config.destinations)
 
     def _warn_of_what_passes(self) -> None:
         for name in self._rulebook.passing():

@@ -6,8 +6,10 @@ The promise:
 2. Damage is found before it does harm. A log that has lost commits, an index that disagrees with
    its table: the node goes on with the rest and says so. A table that cannot be read is refused,
    with the remedy.
-3. Files that no row names are deleted only where the journal is sound. Where it may have lost
-   their rows they are set aside; where it is gone altogether the node does not start.
+3. Files that no row names are deleted only where the journal is known to be sound and to be the
+   one of the life before: see `continuity`. Where it is damaged, restored from a copy, made anew
+   or too large to be looked at, those with bytes are set aside; where it is gone altogether the
+   node does not start. A doubt is durable before anything is mended, and outlives a death.
 4. Whatever an earlier life has left in the log is durable before anything follows from it: what
    it did not sync reads as if it had, also where the sync has failed.
 5. Rows without their files are noted as lost: what is owed of them has failed, and a resend
@@ -23,8 +25,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from scp import logs
+from scp.continuity import Mark, doubt, is_made_anew
 from scp.disk import translated
-from scp.errors import JournalError, ScpError
+from scp.errors import JournalError, OutOfSpace, ScpError
 from scp.journal import FILE_NAME, REMEDY, Journal, frames_found, index_of, log_of
 from scp.journal_log import read_log
 
@@ -40,6 +43,8 @@ CHECKED: Final = "checked_through"
 """Name of the fact: the last instance whose bytes are known to be on the disk."""
 MOST_CHECKED_BYTES: Final = 256 << 20
 """Of a journal that is read as a whole before the start; of a larger one after it."""
+_BROKEN: Final = "the journal is damaged, or not the one that was used last"
+_UNCHECKED: Final = "the journal is too large to be checked before the start"
 _GONE: Final = (
     "the journal is gone, but the folder of the instances holds files: restore the journal, or"
     " move both away to begin anew"
@@ -76,8 +81,16 @@ class Recovery:
         path = spool.private_file(FILE_NAME)
         if not path.stat().st_size and not spool.is_empty():
             raise JournalError(_GONE)
+        if is_made_anew(spool):
+            self._doubt()
         self._look_at_log(path)
-        journal = Journal(path, wall=wall, fatal=spool.fatal, make_room=spool.ballast.give)
+        journal = Journal(
+            path,
+            wall=wall,
+            fatal=spool.fatal,
+            make_room=spool.ballast.give,
+            holds=spool.holds,
+        )
         try:
             self._look_at(journal, path)
         except BaseException:
@@ -92,20 +105,36 @@ class Recovery:
             SpoolError: The folder cannot be put in order.
             JournalError: The journal cannot be read.
         """
-        found = self._spool.recover(journal.files, setting_aside=self._is_doubtful)
+        mark = Mark(journal, self._spool)
+        is_broken = self._is_doubtful or not mark.is_unbroken()
+        if is_broken:
+            self._doubt()
+        may_lack_rows = is_broken or not self.journal_is_checked
+        found = self._spool.recover(journal.files, setting_aside=may_lack_rows)
         if found.deleted:
             self._log.info("unacknowledged files deleted", count=found.deleted)
         if found.aside:
-            self._log.error("files without a row were set aside", count=found.aside)
+            say = self._log.error if is_broken else self._log.warning
+            reason = _BROKEN if is_broken else _UNCHECKED
+            say("files without a row were set aside", count=found.aside, reason=reason)
         if found.missing:
             self._log.error("stored files are missing", count=len(found.missing))
             journal.lose(found.missing, outcome="the stored file is missing")
+        # A node on a full disk must start; it does so in doubt until there is room.
+        with suppress(OutOfSpace):
+            mark.advance()
+
+    def _doubt(self) -> None:
+        """No file without a row is deleted, neither now nor after a death."""
+        self._is_doubtful = True
+        doubt(self._spool)
 
     def _look_at_log(self, path: Path) -> None:
         log, index = log_of(path), index_of(path)
         with translated("the journal's log cannot be read"):
             state = read_log(log, index, lambda: frames_found(path))
-        self._is_doubtful = state.is_loss
+        if state.is_loss:
+            self._doubt()
         if state.is_outdated:
             self._spool.set_aside_private(log.name)
             with suppress(OSError):
@@ -129,7 +158,7 @@ class Recovery:
         self.journal_is_checked = True
         if journal.is_consistent():
             return
-        self._is_doubtful = True
+        self._doubt()
         with suppress(JournalError):
             journal.mend()
         if not journal.is_consistent():

@@ -8,12 +8,14 @@ Source: PS3.8 9.3.2 (AE titles of an association).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from itertools import product
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from ipaddress import IPv4Address
 
 Network = IPv4Network | IPv6Network
@@ -101,6 +103,32 @@ class RouteMiss:
 def is_fingerprint(text: str) -> bool:
     """Whether it is SHA-256 in hexadecimal, in lower case."""
     return len(text) == _FINGERPRINT_DIGITS and set(text) <= _DIGITS
+
+
+def covering(earlier: list[Route], later: Route) -> list[int]:
+    """Which routes surely take every association of a later one, alone or together.
+
+    Returns:
+        Numbers of the routes, in their order; none if something may be left for the later one.
+    """
+    alone = next((n for n, route in enumerate(earlier) if covers(route, later)), None)
+    if alone is not None:
+        return [alone]
+    found: set[int] = set()
+    for part in _parts(later):
+        one = next((n for n, route in enumerate(earlier) if covers(route, part)), None)
+        if one is None:
+            return []
+        found.add(one)
+    return sorted(found)
+
+
+def _parts(route: Route) -> Iterator[Route]:
+    """The route for one title, one network and one certificate at a time."""
+    peers: list[tuple[Network, ...]] = [(one,) for one in route.peers] or [()]
+    certificates: list[tuple[str, ...]] = [(one,) for one in route.certificates] or [()]
+    for calling, peer, certificate in product(route.calling, peers, certificates):
+        yield replace(route, calling=(calling,), peers=peer, certificates=certificate)
 
 
 def covers(earlier: Route, later: Route) -> bool:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from scp import logs
 from scp.errors import ScpError, SpoolError
+from scp.quarantine import DAMAGED, quarantine
 from scp.recovery import checked_through, note_checked
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from scp.logs import Log
     from scp.spool import Spool
 
-DAMAGED: Final = "the stored bytes have changed: the file was set aside"
 SCRUBBED: Final = "scrubbed_through"
 """Name of the fact: the last instance of the present round."""
 FIRST_BYTES_PER_S: Final = 64 << 20
@@ -185,9 +185,7 @@ class Scrub:
         return True
 
     def _quarantine(self, kept: KeptFile) -> None:
-        """In this order: a row whose file is gone is what the next start knows how to treat."""
-        self._spool.set_aside(kept.file.name)
-        self._journal.lose([kept.file.name], outcome=DAMAGED)
+        quarantine(self._journal, self._spool, kept.file.name)
         self._log.error(
             "a stored instance is damaged", instance=kept.sop_instance_uid, reason=DAMAGED
         )

@@ -2,7 +2,7 @@
 
 An instance that the destination refuses, or that is known to make it fail, has a strike. After
 three it has failed: it is kept with its reason until an operator decides. What fails for another
-reason is tried until its lifetime is over.
+reason is tried until its lifetime is over; a destination that refuses this node ends no lifetime.
 """
 
 from __future__ import annotations
@@ -80,6 +80,9 @@ def settle(
     )
     if attempt.verdict.delivered:
         return settled
+    if attempt.verdict is Verdict.DESTINATION_REFUSES:
+        # It is asked again when the destination is; until then it is held, however long.
+        return replace(settled, state=DeliveryState.DUE)
     if attempt.verdict is Verdict.INSTANCE_REFUSED or attempt.counts:
         settled = replace(settled, refusals=delivery.refusals + 1)
     if settled.refusals >= policy.strikes:

@@ -10,7 +10,9 @@ The promise, in the order in which a reviewer can hold the code to it:
    was written: files are made empty, a few at a time, which costs one sync of the folder for all
    of them. A folder is synced into its parent before a file is made in it.
 4. Only then may the journal name the file, and only then is it acknowledged. A file that no row
-   names was never acknowledged: `recover` deletes it. Recovery runs before anything listens.
+   names was never acknowledged, or is not wanted any more: `recover` deletes it, but only where
+   the journal is known to have every row (see `continuity`); elsewhere only if it has no bytes.
+   Recovery runs before anything listens.
 5. Every failure unlinks the file. An unlink is not synced: what a crash brings back has no row.
 6. A full disk is `OutOfSpace`, found before a reserve is touched that the journal needs in order
    to note deliveries, which is what makes room again: see `room`.
@@ -109,7 +111,7 @@ class Spool:
         self.ballast = Ballast(self._files, data, marks)
         """The room of the journal."""
         self._root = SpoolFolder(data / "instances", self._files, random_bytes, self.room)
-        with translated("the data folder cannot be made"):
+        with translated(f"{data}, the data folder of node.data, cannot be made or synced"):
             self._root.make_folder(self._root.path)
             # A node that died between making a folder and syncing it leaves one that exists and
             # is not durable: the folders of ours are synced at every start.
@@ -191,6 +193,37 @@ class Spool:
                 files.close(reader)
                 files.close(writer)
 
+    def read_private(self, name: str, size_bytes: int) -> bytes:
+        """The beginning of a file beside the instances; nothing if it is absent.
+
+        Raises:
+            SpoolError: It cannot be read.
+        """
+        with translated("a file of the data folder cannot be read"):
+            if name not in self._files.names(self._data):
+                return b""
+            descriptor = self._files.open(self._data / name)
+            try:
+                return self._files.read(descriptor, size_bytes)
+            finally:
+                self._files.close(descriptor)
+
+    def write_private(self, name: str, data: bytes) -> None:
+        """Write over the beginning of a file beside the instances, durably.
+
+        Raises:
+            OutOfSpace: The disk is full.
+            SpoolError: It cannot be written.
+        """
+        files = self._files
+        with translated("a file of the data folder cannot be written"):
+            writer = files.open_to_write(self._data / name)
+            try:
+                _write_all(files, writer, [data])
+                self._root.sync(lambda: files.sync(writer))
+            finally:
+                files.close(writer)
+
     def lock(self) -> None:
         """Keep every other node away from the folder until `close`; may be called again.
 
@@ -218,7 +251,8 @@ class Spool:
 
         Args:
             named: The file names in the journal that begin with a prefix.
-            setting_aside: Move them instead: the journal may have lost the rows.
+            setting_aside: Move those that have bytes instead: the journal may have lost the
+                rows. They take no more room there than they did.
 
         Raises:
             SpoolError: Another node uses the folder, or it cannot be read.
@@ -232,13 +266,13 @@ class Spool:
                 rows = named(f"{shard}/")
                 names = self._files.names(self._root.path / shard) if shard in present else []
                 found = {f"{shard}/{name}" for name in names}
-                for orphan in found - rows:
-                    if setting_aside and not self._is_blank(orphan):
-                        self.set_aside(orphan)
-                        aside += 1
-                    else:
-                        self._files.unlink(self._root.path / orphan)
-                        deleted += 1
+                kept = [one for one in found - rows if setting_aside and not self._is_blank(one)]
+                if kept:
+                    self.set_aside(*kept)
+                for orphan in found - rows - set(kept):
+                    self._files.unlink(self._root.path / orphan)
+                    deleted += 1
+                aside += len(kept)
                 missing.extend(sorted(rows - found))
         return Recovery(deleted, tuple(missing), aside)
 
@@ -338,6 +372,23 @@ class Spool:
             raise
         return digest.hexdigest() == file.digest
 
+    def holds(self, name: str, size_bytes: int) -> bool:
+        """Whether a file is there and has this size, which is not 0; its bytes are not read.
+
+        Raises:
+            SpoolError: Nobody can say now.
+        """
+        with translated("a stored file cannot be looked at"):
+            try:
+                descriptor = self._files.open(self._root.path / name)
+            except FileNotFoundError:
+                return False
+            try:
+                self._files.seek(descriptor, size_bytes - 1)
+                return len(self._files.read(descriptor, 2)) == 1
+            finally:
+                self._files.close(descriptor)
+
     def remove(self, name: str) -> None:
         """Remove a file that no row names any more; one that is gone already is fine.
 
@@ -346,13 +397,13 @@ class Spool:
         """
         self._root.remove(name)
 
-    def set_aside(self, name: str) -> None:
-        """Move a file that is damaged, or that no row names, out of the way, durably.
+    def set_aside(self, *names: str) -> None:
+        """Move files that are damaged, or that no row names, out of the way, durably.
 
         Raises:
-            SpoolError: It cannot be moved.
+            SpoolError: They cannot be moved.
         """
-        self._root.set_aside(name, self._data / ASIDE)
+        self._root.set_aside(names, self._data / ASIDE)
 
     def set_aside_private(self, name: str) -> None:
         """Move a file from beside the instances out of the way, durably.
@@ -360,7 +411,7 @@ class Spool:
         Raises:
             SpoolError: It cannot be moved.
         """
-        self._root.set_aside(f"../{name}", self._data / ASIDE)
+        self._root.set_aside([f"../{name}"], self._data / ASIDE)
 
 
 class Draft:

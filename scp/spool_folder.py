@@ -8,6 +8,7 @@ being filled, so that nobody waits for them under load.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ from scp.disk import NO_SPACE, translated
 from scp.errors import SpoolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from scp.disk import FileSystem
@@ -110,16 +111,15 @@ class SpoolFolder:
             except FileNotFoundError:
                 return
 
-    def set_aside(self, name: str, folder: Path) -> None:
-        """Move a file out of the folder, durably; one that is gone already is fine."""
+    def set_aside(self, names: Iterable[str], folder: Path) -> None:
+        """Move files out of the folder, durably; one that is gone already is fine."""
         with translated("a stored file cannot be set aside"):
             self.make_folder(folder)
-            try:
-                self.files.move(
-                    self.path / name, folder / name.removeprefix("../").replace("/", "-")
-                )
-            except FileNotFoundError:
-                return
+            for name in names:
+                with suppress(FileNotFoundError):
+                    self.files.move(
+                        self.path / name, folder / name.removeprefix("../").replace("/", "-")
+                    )
             self.sync_folder(folder)
 
     def _pop(self) -> tuple[int, str] | None:

@@ -16,7 +16,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from rules.errors import DeidentificationError, InstanceRefused, Reason
-from scp.errors import Distrusted, JournalError, OutOfSpace, PeerRejected, SpoolError, Stopping
+from scp.errors import (
+    CameBack,
+    Distrusted,
+    JournalError,
+    OutOfSpace,
+    PeerRejected,
+    SpoolError,
+    Stopping,
+)
 from scp.instance import Outcome
 
 if TYPE_CHECKING:
@@ -45,6 +53,7 @@ class Answer(Enum):
     NOT_BLANKED = (0xC107, "Regions of the pixels must be blanked, and cannot be")
     NOT_LISTED = (0xC108, "A list of this node has no entry for the instance")
     NOT_TRANSCODED = (0xC109, "The pixels cannot be in the transfer syntax asked for")
+    CAME_BACK = (0xC10A, "The instance was forwarded from here and came back")
 
     @property
     def status(self) -> int:
@@ -91,6 +100,7 @@ BY_ERROR: Final[tuple[tuple[type[BaseException], Answer], ...]] = (
     (MemoryError, Answer.OUT_OF_RESOURCES),
     (Stopping, Answer.OUT_OF_RESOURCES),
     (JournalError, Answer.OUT_OF_RESOURCES),
+    (CameBack, Answer.CAME_BACK),
 )
 """Failures of the node itself; the first row that fits counts, no row is 0x0110."""
 

@@ -11,8 +11,11 @@ The promise:
    reason, and delays nobody: what was never tried goes first. One that makes a destination fail
    waits alone, and its failures count once others were delivered in between.
 4. A destination that refuses this node fails nothing: what it is owed is held, visibly, and it is
-   asked again at the cap. Presentation contexts it did not refuse are not held.
-5. Bytes are checked against their digest before they are sent; changed bytes are never sent.
+   asked again at the cap, with another instance each time. Once it has taken others, the refusal
+   is of the instance. Presentation contexts it did not refuse are not held.
+5. Bytes are checked against their digest before they are sent. Changed bytes are never sent: the
+   file is set aside, and the same instance sent again takes its place. A file that cannot be read
+   may be there all the same: that counts against nobody.
 6. Memory is bounded: so many deliveries at a time, one association, and no file as a whole.
 7. A worker survives whatever happens to one job.
 8. Swept files: the journal forgets them durably before they are removed.
@@ -30,6 +33,7 @@ from scp.delivery_notes import DeliveryNotes
 from scp.errors import SpoolError, Stopping
 from scp.instance import DeliveryState
 from scp.patience import Breaker
+from scp.quarantine import quarantine
 from scp.settling import (
     CHANGED,
     NO_CONTEXT,
@@ -129,6 +133,10 @@ class Worker:
         self._taken: set[Context] = set()
         # How much had been delivered when an instance last made the destination fail.
         self._suspects: dict[int, int] = {}
+        # How much had been delivered when the destination last refused this node.
+        self._unwelcome_at = 0
+        # What it refused as if it were this node, while it took others.
+        self._unwelcome: set[int] = set()
 
     def wake(self) -> None:
         """Something may be due."""
@@ -272,6 +280,9 @@ class Worker:
             )
         except Stopping:
             raise
+        except SpoolError as error:
+            self._cannot_read(delivery)
+            raise _Leave from error
         except Exception as error:
             self._failed_with(
                 delivery, Attempt(Verdict.TEMPORARY, None, sentence(error)), at_first
@@ -281,15 +292,29 @@ class Worker:
 
     def _is_sendable(self, delivery: DueDelivery) -> bool:
         """Check the bytes; what cannot be sent is settled."""
+        file = delivery.file
         try:
-            intact = self._spool.intact(delivery.file)
-        except SpoolError:
-            self._settle(delivery, refused(UNREADABLE))
+            # What was read may have been damaged on its way.
+            if self._spool.intact(file) or self._spool.intact(file, from_disk=True):
+                return True
+        except SpoolError as error:
+            self._cannot_read(delivery)
+            raise _Leave from error
+        if file.name and not self._journal.names(file.name):
+            # Another copy has taken its place: that is sent when this is given back. Or it was
+            # lost, and that is settled. Not at once, in case an index of the journal is damaged.
+            self._breaker.rest(self._around.monotonic(), self._policy.base_s)
             return False
-        if not intact:
-            # No further attempt would find other bytes.
-            self._settle(replace(delivery, refusals=self._policy.strikes), refused(CHANGED))
-        return intact
+        # No further attempt would find other bytes.
+        self._settle(replace(delivery, refusals=self._policy.strikes), refused(CHANGED))
+        if file.name:
+            quarantine(self._journal, self._spool, file.name)
+        return False
+
+    def _cannot_read(self, delivery: DueDelivery) -> None:
+        """Something of this node fails, as where it lacks descriptors: what is next may do."""
+        self._settle(delivery, Attempt(Verdict.TEMPORARY, None, UNREADABLE))
+        self._breaker.rest(self._around.monotonic(), self._policy.base_s)
 
     def _answered(
         self, delivery: DueDelivery, status: int, at_first: int, duration_s: float
@@ -297,8 +322,7 @@ class Worker:
         """Settle what the destination answered; whether to go on."""
         attempt = answered(status)
         if attempt.verdict is Verdict.DESTINATION_REFUSES:
-            self._hold(attempt.outcome)
-            return False
+            return self._refused_as_if_all(delivery, attempt, at_first)
         if attempt.verdict is Verdict.TEMPORARY:
             self._failed_with(delivery, attempt, at_first)
             return False
@@ -307,6 +331,26 @@ class Worker:
         if self._breaker.close():
             self._notes.works()
         return True
+
+    def _refused_as_if_all(self, delivery: DueDelivery, attempt: Attempt, at_first: int) -> bool:
+        """The destination refuses this node, it says, while an instance was offered.
+
+        It means the instance if others were delivered since it refused that, or, at the first
+        time, since it refused anything so and in this association. Whether to go on.
+        """
+        first = max(at_first, self._unwelcome_at)
+        if self._delivered > self._suspects.get(delivery.id, first):
+            self._unwelcome.add(delivery.id)
+        self._suspects[delivery.id] = self._unwelcome_at = self._delivered
+        if delivery.id in self._unwelcome:
+            self._settle(delivery, replace(attempt, verdict=Verdict.INSTANCE_REFUSED))
+            return True
+        # Perhaps it was the node all the time. This goes behind those that were not refused: the
+        # next to be asked about is another one.
+        self._unwelcome.clear()
+        self._settle(delivery, attempt)
+        self._hold(attempt.outcome)
+        return False
 
     def _failed_with(self, delivery: DueDelivery, attempt: Attempt, at_first: int) -> None:
         """A temporary failure while an instance was offered: the instance's or the destination's?
@@ -331,6 +375,7 @@ class Worker:
         settled = self._notes.settle(delivery, attempt, duration_s)
         if settled.state is not DeliveryState.DUE:
             self._suspects.pop(delivery.id, None)
+            self._unwelcome.discard(delivery.id)
 
     # ---- the destination as a whole
 

@@ -15,7 +15,7 @@ import pytest
 
 from scp.disk import Disk
 from scp.journal import FILE_NAME, Journal, add_instance
-from scp.spool import Spool
+from scp.spool import ASIDE, Spool
 from tests.acceptance.loaded import (
     CONFIG,
     Load,
@@ -68,6 +68,7 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_kills(tmp_path, deadline_s, 
                 node.config = CONFIG.format(port=node.port, archive=archive.port)
                 on_disk, named = files_and_rows(node)
                 assert on_disk == named
+                assert not (node.data / ASIDE).exists()
                 load.port = node.port
                 load.up.set()
                 load.wait_for(moments.randrange(MOST_BETWEEN))

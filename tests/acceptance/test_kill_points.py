@@ -10,6 +10,7 @@ from collections import Counter
 
 import pytest
 
+from scp.spool import ASIDE
 from tests.acceptance.loaded import (
     Load,
     arrived,
@@ -76,6 +77,7 @@ class Ordeal:
         self.load.port = self.node.port
         on_disk, named = files_and_rows(self.node)
         assert on_disk == named
+        assert not (self.node.data / ASIDE).exists()
         assert torn_objects(self.node) == []
 
     def store(self, point: Point) -> None:
@@ -170,6 +172,7 @@ def test_deaths_during_recovery_lose_nothing(tmp_path, deadline_s, figures):
                 node.start()
                 on_disk, named = files_and_rows(node)
                 assert on_disk >= named
+                assert not (node.data / ASIDE).exists()
                 node.config = CONFIG.format(port=node.port, archive=archive.port)
                 load.port = node.port
                 load.up.set()

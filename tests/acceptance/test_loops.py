@@ -12,7 +12,7 @@ import pytest
 from scp.journal import FILE_NAME
 from scp.sender import SenderAssociation
 from tests import instances
-from tests.acceptance.faulty_peers import QuickArchive, free_port, until
+from tests.acceptance.faulty_peers import Proxy, QuickArchive, free_port, until
 from tests.acceptance.peers import SUCCESS
 from tests.acceptance.running import RunningNode, anonode
 from tests.encoded import EXPLICIT
@@ -28,7 +28,7 @@ node: {{ae_title: {title}, listen: "127.0.0.1:{port}"}}
 destinations:
   next: {{ae_title: {next_title}, host: {host}, port: {next_port}, retry_base_s: 1}}
 routes:
-  - {{from: "*", profile: basic, forward: [next]}}
+  - {{from: "*", profile: basic, store: {store}, forward: [next]}}
 """
 
 
@@ -61,7 +61,12 @@ def test_two_nodes_that_forward_to_each_other_stop_at_the_first_hop(tmp_path, de
         RunningNode(
             tmp_path / title,
             CONFIG.format(
-                title=title, port=port, next_title=other, host="localhost", next_port=other_port
+                title=title,
+                port=port,
+                next_title=other,
+                host="localhost",
+                next_port=other_port,
+                store="true",
             ),
         )
         for title, port, other, other_port in (
@@ -108,6 +113,7 @@ def test_an_archive_that_returns_everything_gets_nothing_twice(tmp_path, deadlin
             next_title="ARCHIVE",
             host="127.0.0.1",
             next_port=archive.port,
+            store="true",
         )
         with RunningNode(tmp_path, config) as node:
             archive.node_port = node.port
@@ -120,10 +126,43 @@ def test_an_archive_that_returns_everything_gets_nothing_twice(tmp_path, deadlin
     assert seen == (2 * WANTED, WANTED)
 
 
+def test_a_node_that_forwards_to_itself_unknowingly_loses_nothing(tmp_path, deadline_s):
+    """It refuses what it has forwarded, instead of letting the only copy go."""
+    port = free_port()
+    with Proxy(port) as detour:
+        config = CONFIG.format(
+            title="ANONODE",
+            port=port,
+            next_title="ARCHIVE",
+            host="127.0.0.1",
+            next_port=detour.port,
+            store="false",
+        )
+        with RunningNode(tmp_path, config) as node:
+            send_all(port)
+            assert until(lambda: failed(node) == WANTED, deadline_s(60))
+            kept = [path for path in node.data.rglob("*.dcm") if path.stat().st_size]
+
+    assert len(kept) == WANTED
+    assert "0xc10a" in node.output.read_text()
+
+
+def failed(node: RunningNode) -> int:
+    """How many deliveries were given up."""
+    with closing(sqlite3.connect(f"file:{node.data / FILE_NAME}?mode=ro", uri=True)) as db:
+        statement = "SELECT count(*) FROM deliveries WHERE state = 'failed'"
+        return int(db.execute(statement).fetchone()[0])
+
+
 def test_a_node_that_would_forward_to_itself_does_not_start(tmp_path):
     """The mistake is told at its line."""
     text = CONFIG.format(
-        title="ANONODE", port=11112, next_title="ANONODE", host="localhost", next_port=11112
+        title="ANONODE",
+        port=11112,
+        next_title="ANONODE",
+        host="localhost",
+        next_port=11112,
+        store="true",
     )
     (tmp_path / "config.yaml").write_text(text)
 

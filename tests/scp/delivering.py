@@ -161,6 +161,6 @@ def site_in(folder: Path) -> Iterator[Site]:
     disk, time, lines = FaultyDisk(), Time(), io.StringIO()
     logs.configure(lines, strict=True)
     spool = Spool(folder, files=disk, reserve_bytes=0)
-    journal = Journal(spool.private_file(FILE_NAME), wall=time)
+    journal = Journal(spool.private_file(FILE_NAME), wall=time, holds=spool.holds)
     yield Site(journal, spool, disk, Pacs(), time, lines, folder)
     journal.close()

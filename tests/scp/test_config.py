@@ -136,6 +136,7 @@ def test_what_is_said_is_read():
         "drain_s: 0",
         "message_limit_bytes: 1048576",
         "header_limit_bytes: 2097152",
+        "in_flight_limit_bytes: 2097152",
     )
 
     assert said == NodeConfig(
@@ -150,7 +151,7 @@ def test_what_is_said_is_read():
         drain_s=0.0,
         message_bytes=1 << 20,
         header_bytes=2 << 20,
-        in_flight_bytes=512 << 20,
+        in_flight_bytes=2 << 20,
     )
 
 
@@ -331,6 +332,38 @@ def test_a_route_behind_one_that_takes_everything_is_a_mistake(routes):
 
 
 @pytest.mark.parametrize(
+    ("routes", "lines"),
+    [
+        (("{from: CT1, profile: basic}", "{from: CT2, profile: basic}"), "4 and 5"),
+        (
+            (
+                "{from: [CT1, US1], peer: 10.0.0.0/8, profile: basic}",
+                "{from: MR1, profile: basic}",
+                "{from: CT1, profile: basic}",
+                "{from: CT2, profile: basic}",
+            ),
+            "4, 6 and 7",
+        ),
+        (
+            (
+                "{from: CT1, peer: 10.0.0.0/8, profile: basic}",
+                "{from: CT1, peer: 11.0.0.0/8, profile: basic}",
+                "{from: CT2, profile: basic}",
+            ),
+            "4, 5 and 6",
+        ),
+    ],
+)
+def test_a_route_behind_several_that_take_everything_together_is_a_mistake(routes, lines):
+    """Title by title, and address by address."""
+    last = "{from: [CT1, CT2], peer: [10.1.0.0/16, 11.1.1.1], profile: none}"
+    (found,) = problems_of(routed, *routes, last)
+
+    said = f"f:{len(routes) + 4}:5: never reached: the routes on lines {lines} take all"
+    assert found.startswith(said)
+
+
+@pytest.mark.parametrize(
     "routes",
     [
         ("{from: CT1, profile: basic}", "{from: 'CT*', profile: basic}"),
@@ -348,6 +381,51 @@ def test_a_route_behind_one_that_takes_everything_is_a_mistake(routes):
 def test_a_route_that_can_still_be_taken_is_none(routes):
     """Narrow before wide is how routes are written."""
     assert len(routed(*routes).routes) == 2
+
+
+def test_of_several_that_take_some_of_a_route_none_makes_it_a_mistake():
+    """One title from one address is left."""
+    read = routed(
+        "{from: CT1, peer: 10.0.0.0/8, profile: basic}",
+        "{from: CT2, profile: basic}",
+        "{from: [CT1, CT2], peer: [10.0.0.1, 11.0.0.1], profile: none}",
+    )
+
+    assert read.route_for("CT1", "ANY", "11.0.0.1") == read.routes[2]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("'::ffff:10.0.0.1'", "10.0.0.1/32"),
+        ("'::ffff:10.1.0.0/112'", "10.1.0.0/16"),
+        ("'::ffff:0:0/96'", "0.0.0.0/0"),
+        ("'::/0'", "::/0"),
+        ("'::10.0.0.1'", "::a00:1/128"),
+    ],
+)
+def test_a_network_is_read_as_addresses_are(written, read):
+    """IPv4 is IPv4, also where IPv6 carries it."""
+    route = routed(f"{{from: CT1, peer: {written}, profile: basic}}").routes[0]
+
+    assert route.peers == (ip_network(read),)
+
+
+def test_a_route_by_an_address_that_ipv6_carries_is_taken():
+    """However the socket shows the peer."""
+    read = routed("{from: CT1, peer: '::ffff:10.0.0.1', profile: basic}")
+
+    assert read.route_for("CT1", "ANY", "10.0.0.1") == read.routes[0]
+    assert read.route_for("CT1", "ANY", "::ffff:10.0.0.1") == read.routes[0]
+    assert read.route_for("CT1", "ANY", "10.0.0.2") == RouteMiss("address")
+
+
+@pytest.mark.parametrize("title", ["ANON*", "'ANON?'", "'*'"])
+def test_the_called_title_is_one_title(title):
+    """It would be compared as it stands, and no association would fit."""
+    (found,) = problems_of(routed, f"{{from: CT1, to: {title}, profile: basic}}")
+
+    assert "to is one AE title, without wildcards" in found
 
 
 @pytest.mark.parametrize(
@@ -368,6 +446,8 @@ def test_a_route_that_can_still_be_taken_is_none(routes):
         ("idle_s: \uff11", "idle_s is a number from 1 to 86400"),
         ("max_associations: 1.0", "max_associations is a whole number"),
         ("max_associations: " + "9" * 5000, "max_associations is a whole number"),
+        ("in_flight_limit_bytes: 1048576", "is less than header_limit_bytes"),
+        ("header_limit_bytes: 536870913", "in_flight_limit_bytes is less than"),
         ("header_limit_bytes: 1", "header_limit_bytes is a whole number from 1048576"),
         ("sop_classes: [a]", "sop_classes is a list of SOP Class UIDs"),
         ("sop_classes: [1.2, [1.3]]", "sop_classes is a list of SOP Class UIDs"),
@@ -574,6 +654,45 @@ def test_a_mistake_in_the_rest_api_is_told_at_its_line(line, said):
     assert any(one.startswith("f:3:") and said in one for one in found), found
 
 
+@pytest.mark.parametrize(
+    ("plain", "tls", "http", "said"),
+    [
+        ("0.0.0.0:104", "0.0.0.0:104", "127.0.0.1:0", "node.tls_listen and node.listen"),
+        ("'[::]:104'", "10.0.0.1:104", "127.0.0.1:0", "node.tls_listen and node.listen"),
+        ("10.0.0.1:104", "0.0.0.0:104", "127.0.0.1:0", "node.tls_listen and node.listen"),
+        ("PACS:104", "pacs:104", "127.0.0.1:0", "node.tls_listen and node.listen"),
+        ("0.0.0.0:104", "0.0.0.0:105", "127.0.0.1:104", "rest.listen and node.listen"),
+        ("0.0.0.0:104", "'[::]:105'", "127.0.0.1:105", "rest.listen and node.tls_listen"),
+    ],
+)
+def test_nothing_is_listened_on_twice(plain, tls, http, said):
+    """The second could not be bound, and the node would not start."""
+    (found,) = problems_of(config, listening(plain, tls, http))
+
+    assert f"{said} are the same address" in found
+
+
+def listening(plain: str, tls: str, http: str) -> str:
+    """A node that listens on these three."""
+    return (
+        f"version: 1\nnode: {{{TLS}, listen: {plain}, tls_listen: {tls}}}\n"
+        f"rest: {{listen: {http}}}\nroutes: [{{from: '*', profile: basic}}]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("plain", "tls", "http"),
+    [
+        ("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"),
+        ("127.0.0.1:104", "10.0.0.1:104", "127.0.0.2:104"),
+        ("0.0.0.0:104", "'[::1]:104'", "127.0.0.1:8042"),
+    ],
+)
+def test_addresses_that_are_apart_may_share_a_port(plain, tls, http):
+    """Of other interfaces, or any free one."""
+    assert config(listening(plain, tls, http)).rest is not None
+
+
 PROVEN = "tls_certificate: node.crt", "tls_key: /etc/node.key"
 FINGERPRINT = "ab" * 32
 
@@ -691,7 +810,13 @@ def test_certificates_that_nobody_asks_for_are_a_mistake():
     assert "certificate takes tls_client_ca under node" in found
 
 
-@pytest.mark.parametrize("written", ["'*.example'", "sha256:abcd", "''", '"a\\n"'])
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("'*.example'", "sha256:abcd", "''", '"a\\n"', "CN=ct1.example", "'cn = ct1'"),
+        *("/CN=ct1", "'subject=O=Hospital, CN=ct1'"),
+    ],
+)
 def test_what_is_no_name_of_a_certificate_is_a_mistake(written):
     """Wildcards of certificates are for servers."""
     (found,) = problems_of(with_certificates, written)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import threading
 import time
@@ -34,6 +36,31 @@ def test_what_listens_is_connected_to():
         server.accept()[0] as theirs,
     ):
         assert made.getsockname() == theirs.getpeername()
+
+
+def test_a_family_that_the_system_lacks_is_passed_over(monkeypatch):
+    """A name may have addresses of both; the machine may have one of them switched off."""
+
+    class OnlyIPv4(socket.socket):
+        def __init__(self, family=-1, *rest, **more):
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+            super().__init__(family, *rest, **more)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        both = [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0)),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
+        ]
+        monkeypatch.setattr(socket, "socket", OnlyIPv4)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+        with dial(("pacs", port), 5.0, None) as made:
+            assert made.getpeername() == ("127.0.0.1", port)
+
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both[:1])
+        with pytest.raises(OSError, match="family"):
+            dial(("pacs", port), 5.0, None)
 
 
 def test_what_does_not_answer_is_given_up_in_time(silent):

@@ -88,6 +88,23 @@ def test_a_destination_that_was_taken_out_of_the_configuration_is_pointed_out(
     assert (line["destination"], line["count"]) == ("gone", 1)
 
 
+def test_what_a_destination_without_configuration_refused_is_pointed_out_too(
+    site: Site, forwarder: Forwarder
+) -> None:
+    """It is held, and would wait for ever."""
+    site.owe(1, 2)
+    site.pacs.answer = 0x0124
+    site.run(site.worker(), 10)
+    assert set(site.states().values()) == {"held"}
+    assert forwarder.stop(0)
+    elsewhere = Forwarder(site.journal, site.spool, ["archive"], site.pacs.open)
+    elsewhere.start()
+    assert elsewhere.stop(10)
+
+    [line] = site.logged("a destination is owed instances and is not in the configuration")
+    assert (line["destination"], line["count"]) == ("pacs", 2)
+
+
 def test_a_destination_that_comes_is_served_at_once(
     site: Site, forwarder: Forwarder, deadline_s: Callable[[float], float]
 ) -> None:
@@ -150,6 +167,56 @@ def test_a_destination_never_has_two_workers_at_work(
     assert site.pacs.offered == [uid(1), uid(2)]
 
 
+def test_workers_that_come_and_go_are_in_time(
+    forwarder: Forwarder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever the housekeeping looks: before a thread begins, behind its predecessor, after."""
+    begin, seen = threading.Thread.start, []
+
+    def start(thread: threading.Thread) -> None:
+        seen.append(forwarder.overdue_s(time.monotonic()))
+        begin(thread)
+        seen.append(forwarder.overdue_s(time.monotonic()))
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    forwarder.start()
+    forwarder.follow({"pacs": Policy(), "new": Policy()}, anew={"pacs"})
+    forwarder.follow({"archive": Policy(), "new": Policy()})
+    monkeypatch.undo()
+
+    assert len(seen) == 2 * 5
+    assert max(seen) <= 0.0
+
+
+def test_a_look_is_not_disturbed_by_workers_that_come(forwarder: Forwarder) -> None:
+    """What it goes through is never changed, only replaced."""
+    forwarder.start()
+    workers, lanes = forwarder._workers, forwarder._lanes
+    before = dict(workers), dict(lanes)
+
+    forwarder.follow({"pacs": Policy(), "archive": Policy(), "new": Policy()})
+
+    assert (workers, lanes) == before
+    assert len(forwarder._lanes) == 3
+
+
+def test_a_worker_that_could_not_be_started_is_overdue(
+    forwarder: Forwarder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system has no threads left; a stop ends all the same."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    forwarder.start()
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError):
+        forwarder.follow({"pacs": Policy(), "archive": Policy(), "new": Policy()})
+    monkeypatch.undo()
+
+    assert forwarder.overdue_s(time.monotonic()) == math.inf
+
+
 def test_a_worker_that_has_ended_is_overdue_for_ever(forwarder: Forwarder) -> None:
     """One that waits within its time is not."""
     forwarder.start()
@@ -158,6 +225,6 @@ def test_a_worker_that_has_ended_is_overdue_for_ever(forwarder: Forwarder) -> No
     worker = forwarder._workers["pacs"]
     worker.stopping.set()
     worker.wake()
-    forwarder._threads["pacs"].join()
+    forwarder._lanes["pacs"].join()
 
     assert forwarder.overdue_s(time.monotonic()) == math.inf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -33,6 +34,21 @@ def test_grey_is_stretched_from_darkest_to_brightest():
     assert (found.shape, found.dtype) == ((48, 64), np.uint8)
     assert (found.min(), found.max()) == (0, 255)
     assert (np.diff(found.ravel().astype(int)) >= 0).all()
+
+
+@pytest.mark.parametrize(("kind", "times"), [("u1", 6), ("u2", 4)])
+def test_a_large_picture_takes_little_memory(kind, times):
+    """A few copies of the frame, not the eightfold of several."""
+    frame = np.zeros((1, 2048, 2048), kind)
+    frame[0, 0, 0] = 1
+    dataset = instance(frame, 8 * frame.itemsize)
+    png(dataset)
+    tracemalloc.start()
+    try:
+        png(dataset)
+        assert tracemalloc.get_traced_memory()[1] < times * frame.nbytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_frame_of_one_shade_is_black():

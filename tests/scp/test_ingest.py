@@ -630,6 +630,28 @@ def test_what_was_forwarded_and_comes_back_is_not_forwarded_there_again(node: No
     assert "came back" in node.lines.getvalue()
 
 
+def test_what_comes_back_and_would_be_kept_by_nobody_is_refused(node: Node) -> None:
+    """Its sender, perhaps the node itself, would let go of the only copy."""
+    node.send(route=Route(store=False))
+    kept = node.files()
+    assert returned(node, number=2, route=Route(store=False)) == 0xC10A
+
+    assert node.journal.instance(uid(2)) is None
+    assert node.files() == kept
+    assert (
+        node.logged()[-1]["reason"] == "it was forwarded from here, and nobody else would have it"
+    )
+
+
+def test_what_comes_back_and_somebody_else_is_owed_is_taken(node: Node) -> None:
+    """Also by a route that keeps nothing."""
+    node.send(route=Route(store=False))
+    route = Route(store=False, forward=("pacs", "archive"))
+    assert returned(node, number=2, route=route) == 0
+
+    assert owed(node, 2) == {"archive"}
+
+
 def test_what_another_profile_made_is_forwarded(node: Node) -> None:
     """To be de-identified further is no loop."""
     node.send(route=Route(profile="first"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 import threading
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -468,6 +469,59 @@ def test_a_lost_file_fails_its_deliveries_until_it_is_sent_again(journal: Journa
 
     assert again.kept
     assert states(journal, 1) == {"pacs": DeliveryState.DUE}
+
+
+def test_what_was_lost_comes_back_with_other_bytes(journal: Journal) -> None:
+    """The profile has changed since, and nothing is left that other bytes could contradict."""
+    journal.add(new(1, "pacs"))
+    settle_all(journal, DeliveryState.DELIVERED)
+    journal.lose(["ab/1.dcm"], outcome="the file is missing")
+    file = StoredFile("cd/1.dcm", 900, "f" * 64)
+    again = journal.add(new(1, "pacs", file=file, profile="other", dataset_offset=200))
+    record = one(journal, uid(1))
+    [kept] = journal.kept_after(0, 9)
+
+    assert (again.kept, again.replaced, again.instance_id) == (True, "", record.id)
+    assert (record.profile, record.dataset_offset) == ("other", 200)
+    assert kept.file == file
+    assert states(journal, uid(1)) == {"pacs": DeliveryState.DELIVERED}
+
+
+def test_a_row_that_was_damaged_is_made_anew_by_a_resend(journal: Journal, tmp_path: Path) -> None:
+    """Its check would not fit the new file either."""
+    journal.add(new(1, "pacs"))
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as database, database:
+        database.execute("UPDATE instances SET dataset_offset = 153")
+    journal.lose(["ab/1.dcm"], outcome="its row has changed")
+    journal.add(new(1, "pacs", file=StoredFile("cd/1.dcm", 1000, f"{1:064x}")))
+
+    assert due(journal)[0].file.digest == f"{1:064x}"
+
+
+def test_what_was_delivered_and_swept_is_not_contradicted(journal: Journal) -> None:
+    """Its destination has it: other bytes under its UID stay a conflict."""
+    journal.add(new(1, "pacs", store=False))
+    settle_all(journal, DeliveryState.DELIVERED)
+    journal.sweep()
+    again = journal.add(new(1, "pacs", file=StoredFile("cd/1.dcm", 9, "f" * 64)))
+
+    assert (again.verdict, again.kept) == (Verdict.CONFLICT, False)
+
+
+def test_a_copy_is_kept_where_the_first_is_not_there(tmp_path: Path) -> None:
+    """Whoever is told that it is stored may throw away his own."""
+    there = {("ab/1.dcm", 1000)}
+    journal = Journal(tmp_path / FILE_NAME, holds=lambda *file: file in there)
+    journal.add(new(1, "pacs"))
+    copy = StoredFile("cd/1.dcm", 1000, f"{1:064x}")
+    known = journal.add(new(1, "pacs", file=copy))
+    there.clear()
+    again = journal.add(new(1, "pacs", file=copy))
+    [delivery] = due(journal)
+    journal.close()
+
+    assert not known.kept
+    assert (again.kept, again.replaced, delivery.file.name) == (True, "ab/1.dcm", "cd/1.dcm")
 
 
 # ---- the database

@@ -182,6 +182,55 @@ def test_running_out_of_descriptors_is_a_pause_not_an_end(desk: Desk) -> None:
     assert desk.fields_of("accept failed")["error"] == "EMFILE"
 
 
+@pytest.mark.parametrize("what", ["scp.wire.Wire.__init__", "threading.Thread.start"])
+def test_running_out_of_memory_costs_one_connection(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """It is closed, its place is free again, and the next one is served."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with serving(desk, limits=Limits(connections=1, turned_away=0)) as listener:
+        monkeypatch.setattr(what, fail)
+        with RawPeer(listener.address) as lost:
+            assert lost.read_pdu()[0] == 0
+        monkeypatch.undo()
+        assert desk.fields_of("connection turned away")["count"] == 1
+        assert listener.associations == 0
+        with RawPeer(listener.address) as raw:
+            raw.associate()
+            raw.release()
+
+
+class Starved(Exhausted):
+    """The same, where there is no memory even for the connection."""
+
+    failures = 1
+
+    def accept(self) -> tuple[socket.socket, object]:
+        """Fail first."""
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno != errno.EMFILE:
+                raise
+        raise MemoryError
+
+
+def test_running_out_of_memory_is_a_pause_not_an_end(desk: Desk) -> None:
+    """As if the system had said so."""
+    sock = Starved()
+    sock.bind(("127.0.0.1", 0))
+    with (
+        Listener(sock, desk.accept, desk.open_store, events=desk.hear) as listener,
+        RawPeer(listener.address) as raw,
+    ):
+        raw.associate()
+        raw.release()
+    assert desk.fields_of("accept failed")["error"] == "ENOMEM"
+
+
 def test_events_that_raise_harm_nobody() -> None:
     """A full disk under the log is no reason to lose instances."""
     desk = Desk()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
+
 import pytest
 
 from scp.loops import is_own, sent_by
@@ -23,6 +26,17 @@ EVERY = "0.0.0.0"  # noqa: S104 - an address to compare with, nothing listens
         (("10.0.0.1", 104), ("127.0.0.1", 104), False),
         (("10.0.0.1", 104), (EVERY, 104), False),
         (("localhost", 104), ("10.0.0.1", 104), False),
+        ((EVERY, 104), ("127.0.0.1", 104), True),
+        ((EVERY, 104), (EVERY, 104), True),
+        (("::", 104), ("::1", 104), True),
+        ((EVERY, 104), ("10.0.0.1", 104), False),
+        (("localhost.", 104), ("127.0.0.1", 104), True),
+        (("pacs.", 104), ("PACS", 104), True),
+        (("::ffff:10.0.0.1", 104), ("10.0.0.1", 104), True),
+        (("0:0::1:1", 104), ("::1:1", 104), True),
+        (("name.invalid", 104), (EVERY, 104), False),
+        ((socket.gethostname(), 104), (EVERY, 104), True),
+        ((socket.gethostname(), 105), (EVERY, 104), False),
     ],
 )
 def test_an_address_is_the_nodes_own_where_that_is_sure(
@@ -30,6 +44,27 @@ def test_an_address_is_the_nodes_own_where_that_is_sure(
 ) -> None:
     """What only might be is let pass: it is found out when something comes back."""
     assert is_own(destination, listening) is own
+
+
+def test_who_listens_on_every_interface_is_reached_at_each_of_its_addresses() -> None:
+    """By whatever address the machine is called; IPv6 only where that is listened on."""
+    own = own_address()
+    if own is None:
+        pytest.skip("the machine has no address but those of loopback")
+
+    assert is_own((own, 104), (EVERY, 104))
+    assert is_own((own, 104), ("::", 104))
+    assert not is_own((own, 105), (EVERY, 104))
+    assert not is_own((own, 104), ("127.0.0.1", 104))
+
+
+def own_address() -> str | None:
+    """The address that this machine would call the net from; nothing is sent."""
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("192.0.2.1", 9))
+        found = str(sock.getsockname()[0])
+        return None if found.startswith("127.") else found
+    return None
 
 
 def destination(name: str, ae_title: str, host: str) -> Destination:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from contextlib import closing, contextmanager
 from io import BytesIO
@@ -131,7 +132,7 @@ def test_a_destination_that_cannot_be_served_changes_nothing(tmp_path, monkeypat
         raise JournalError("the journal cannot be used")
 
     more = "  more: {ae_title: MORE, host: 127.0.0.1, port: 1}\nroutes:"
-    text = CONFIG.replace("ONE", "TWO").replace("routes:", more)
+    text = CONFIG.replace("ONE", "TWO").replace("routes:", more).replace("port: 1}", "port: 2}")
     with running(tmp_path) as node:
         monkeypatch.setattr(Journal, "destination", fail)
         with pytest.raises(JournalError):
@@ -142,6 +143,29 @@ def test_a_destination_that_cannot_be_served_changes_nothing(tmp_path, monkeypat
 
         assert names(tmp_path) == ["ONE"]
         assert set(node._forwarder._workers) == {"pacs"}
+        assert node._association("pacs", [CONTEXT])._address == ("127.0.0.1", 1)
+        assert reload(node, tmp_path, text) == ()
+        assert node._association("pacs", [CONTEXT])._address == ("127.0.0.1", 2)
+
+
+def test_a_node_does_not_become_a_destination_of_its_own(tmp_path):
+    """Where it listens now counts, whatever the file says: that takes a restart."""
+    with running(tmp_path) as node:
+        text = CONFIG.replace("ONE", "TWO").replace("port: 1}", f"port: {node.port}}}")
+        with pytest.raises(DocumentError, match="destination pacs are where this node listens"):
+            reload(node, tmp_path, text)
+        with calling(node) as association:
+            store(association, 1)
+
+        assert names(tmp_path) == ["ONE"]
+
+
+def test_a_node_whose_socket_is_a_destination_does_not_start(tmp_path):
+    """Who hands the socket over has chosen another address than the file."""
+    with socket.create_server(("127.0.0.1", 0)) as adopted:
+        text = CONFIG.replace("port: 1}", f"port: {adopted.getsockname()[1]}}}")
+        with pytest.raises(DocumentError, match="restart the node first"):
+            Node(parse_config(text, "config.yaml", tmp_path), bytes(32), sockets=[adopted])
 
 
 def test_what_takes_a_restart_is_named_and_stays(tmp_path):

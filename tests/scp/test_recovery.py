@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scp import logs
+from scp import logs, recovery
+from scp.continuity import FACT, MARK, Mark
 from scp.disk import Disk
 from scp.errors import JournalError, SpoolError
 from scp.instance import DeliveryState
@@ -61,16 +62,23 @@ class Folder:
         shutil.rmtree(self.data)
         left.rename(self.data)
 
+    def leave_file(self) -> str:
+        """A file that no row names, in its folder; its name."""
+        spool = Spool(self.data, reserve_bytes=0)
+        file = stored(spool, 99).file
+        spool.close()
+        return file.name
+
     def start(self) -> tuple[Spool, Journal]:
         """The next life's beginning."""
         spool = Spool(self.data, reserve_bytes=0)
-        recovery = Recovery(spool)
+        recovering = Recovery(spool)
         try:
-            journal = recovery.journal()
+            journal = recovering.journal()
         except BaseException:
             spool.close()
             raise
-        recovery.put_in_order(journal)
+        recovering.put_in_order(journal)
         return spool, journal
 
     def found(self) -> tuple[int, int]:
@@ -87,10 +95,14 @@ class Folder:
         folder = self.data / ASIDE
         return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
-    def events(self) -> list[str]:
+    def warnings(self) -> list[dict[str, object]]:
         """What was said, apart from what is only information."""
         lines = [json.loads(line) for line in self.lines.getvalue().splitlines()]
-        return [line["event"] for line in lines if line["level"] != "info"]
+        return [line for line in lines if line["level"] != "info"]
+
+    def events(self) -> list[object]:
+        """Its events."""
+        return [line["event"] for line in self.warnings()]
 
 
 @pytest.fixture
@@ -116,6 +128,128 @@ def test_a_crash_leaves_everything_that_was_committed(folder: Folder) -> None:
 
     assert folder.found() == (7, 7)
     assert (folder.aside(), folder.events()) == ([], [])
+
+
+def test_what_a_crash_cut_short_is_deleted(folder: Folder) -> None:
+    """The journal is the one of the life before: nobody was told that this is stored."""
+    folder.live(3)
+    name = folder.leave_file()
+
+    assert folder.found() == (3, 3)
+    assert not (folder.data / "instances" / name).exists()
+    assert (folder.aside(), folder.events()) == ([], [])
+
+
+@pytest.mark.parametrize("lives", [0, 1])
+def test_a_journal_restored_from_a_copy_deletes_nothing(folder: Folder, lives: int) -> None:
+    """Files that were acknowledged since are set aside, also if the node runs as it is made."""
+    folder.live(2, well=True)
+    path = folder.data / FILE_NAME
+    spool, journal = folder.start()
+    mark = Mark(journal, spool)
+    journal.empty_log()
+    shutil.copy(path, folder.data.with_name("copy"))
+    for number in range(3, 6):
+        journal.add(stored(spool, number, "pacs"))
+    mark.keep()
+    end_well(journal)
+    journal.close()
+    spool.close()
+    for _ in range(lives):
+        folder.live(1, well=True)
+    shutil.copy(folder.data.with_name("copy"), path)
+
+    assert folder.found() == (2, 2)
+    assert len(folder.aside()) == 3 + lives
+    assert folder.events() == ["files without a row were set aside"]
+    folder.leave_file()
+    assert folder.found() == (2, 2)
+    assert len(folder.aside()) == 3 + lives
+
+
+def made_anew(folder: Folder) -> None:
+    """Salvage the journal as its remedy says, without the last instance."""
+    path = folder.data / FILE_NAME
+    with closing(sqlite3.connect(path)) as damaged:
+        lines = list(damaged.iterdump())
+        [(version,)] = damaged.execute("PRAGMA user_version")
+    for one in folder.data.glob(f"{FILE_NAME}*"):
+        one.unlink()
+    with closing(sqlite3.connect(path)) as salvaged:
+        salvaged.executescript("\n".join(lines))
+        salvaged.execute("DELETE FROM deliveries WHERE instance_id = 3")
+        salvaged.execute("DELETE FROM instances WHERE id = 3")
+        salvaged.execute(f"PRAGMA user_version = {version}")
+        salvaged.commit()
+
+
+def test_a_journal_that_was_salvaged_deletes_nothing(folder: Folder) -> None:
+    """It has the facts of the one before, and not all of its rows."""
+    folder.live(3, well=True)
+    made_anew(folder)
+
+    assert folder.found() == (2, 2)
+    assert len(folder.aside()) == 1
+    assert folder.events() == ["files without a row were set aside"]
+
+
+def test_a_doubt_outlives_a_death(folder: Folder) -> None:
+    """A start that dies after it has opened the journal leaves one that looks like any other."""
+    folder.live(3, well=True)
+    made_anew(folder)
+    spool = Spool(folder.data, reserve_bytes=0)
+    Recovery(spool).journal().close()
+    spool.close()
+
+    assert folder.found() == (2, 2)
+    assert len(folder.aside()) == 1
+
+
+@pytest.mark.parametrize("done", range(3))
+def test_a_start_that_dies_between_its_marks_is_no_doubt(folder: Folder, done: int) -> None:
+    """The journal's comes first, so that it never has less than the file."""
+    folder.live(3)
+    name = folder.leave_file()
+    spool = Spool(folder.data, reserve_bytes=0)
+    journal = Recovery(spool).journal()
+    if done:
+        journal.note_fact(FACT, "2")
+    if done > 1:
+        Mark(journal, spool).advance()
+    journal.close()
+    spool.close()
+
+    assert folder.found() == (3, 3)
+    assert not (folder.data / "instances" / name).exists()
+    assert folder.aside() == []
+
+
+def test_a_journal_that_is_not_checked_deletes_nothing(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which files its rows name is read from an index that may be damaged."""
+    monkeypatch.setattr(recovery, "MOST_CHECKED_BYTES", 0)
+    folder.live(3, well=True)
+    name = folder.leave_file()
+
+    assert folder.found() == (3, 3)
+    assert folder.aside() == [name.replace("/", "-")]
+    [line] = folder.warnings()
+    assert (line["level"], line["count"]) == ("warning", 1)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"1" * 19, b"x" * 20, b"0" * 20])
+def test_a_mark_that_is_gone_or_no_number_deletes_nothing(
+    folder: Folder, content: bytes | None
+) -> None:
+    """As at the first start of a node that keeps one."""
+    folder.live(3, well=True)
+    folder.leave_file()
+    path = folder.data / MARK
+    path.unlink() if content is None else path.write_bytes(content)
+
+    assert folder.found() == (3, 3)
+    assert len(folder.aside()) == 1
 
 
 class Watched(Disk):

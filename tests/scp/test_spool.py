@@ -275,6 +275,20 @@ def test_recovery_can_set_aside_what_no_row_names(tmp_path: Path) -> None:
     assert files(tmp_path) == {kept.name}
 
 
+def test_a_file_is_there_if_it_has_its_size(spool: Spool, tmp_path: Path) -> None:
+    """One that is gone, shorter or longer is not what was acknowledged."""
+    file = store(spool)
+    path = tmp_path / "data" / "instances" / file.name
+    found = [spool.holds(file.name, file.size_bytes)]
+    for content in (BYTES[:-1], BYTES + b"x", b""):
+        path.write_bytes(content)
+        found.append(spool.holds(file.name, file.size_bytes))
+    path.unlink()
+
+    assert found == [True, False, False, False]
+    assert not spool.holds(file.name, file.size_bytes)
+
+
 def test_a_file_is_set_aside_durably() -> None:
     """After a loss of power it is in one of the two places."""
     disk = ForgetfulDisk()

@@ -6,6 +6,7 @@ import pytest
 
 from rules.errors import DeidentificationError, InstanceRefused, Reason
 from scp.errors import (
+    CameBack,
     ConnectionLost,
     Distrusted,
     JournalError,
@@ -94,6 +95,7 @@ def test_both_kinds_of_refusal_are_answered_by_their_reason(kind: type) -> None:
         (SpoolError("failed"), 0xA700),
         (MemoryError(), 0xA700),
         (JournalError("failed"), 0xA700),
+        (CameBack("came back"), 0xC10A),
         (ValueError("SMITH^JOHN"), 0x0110),
         (KeyError(), 0x0110),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import random
 from collections import Counter
@@ -18,7 +19,7 @@ from scp.errors import ConnectionLost, PeerAborted, PeerRejected, Stopping, Time
 from scp.journal import FILE_NAME, DestinationNote, Journal
 from scp.patience import Surroundings
 from scp.settling import CHANGED, EXPIRED, NO_CONTEXT, NO_CONTEXTS, UNREADABLE
-from scp.spool import Spool
+from scp.spool import ASIDE, Spool
 from scp.worker import Worker, sweep
 from tests.scp.delivering import POLICY, Pacs, Site, Time, site_in
 from tests.scp.disks import FaultyDisk
@@ -195,16 +196,68 @@ def test_changed_bytes_are_never_sent(site: Site) -> None:
     assert site.outcome(1) == CHANGED
 
 
-def test_a_file_that_cannot_be_read_fails_alone(site: Site) -> None:
-    """After three attempts, since the disk may have been busy."""
-    site.owe(1)
-    site.disk.faults = {"read": 5}
+def test_changed_bytes_give_way_to_those_of_a_resend(site: Site) -> None:
+    """They are set aside, also for the other destinations, and the new ones are sent."""
+    instance = stored(site.spool, 1, "pacs", "other")
+    site.journal.add(instance)
+    path = site.data / "instances" / instance.file.name
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    worker = site.worker()
+    worker.turn()
+    again = site.journal.add(stored(site.spool, 1, "pacs", "other"))
+    site.run(worker, 1)
+
+    assert [one.read_bytes()[-1:] for one in (site.data / ASIDE).iterdir()] == [b"x"]
+    assert (again.kept, again.owed) == (True, ("pacs", "other"))
+    assert site.pacs.received == [uid(1)]
+
+
+def test_bytes_that_have_been_replaced_meanwhile_are_sent_in_their_turn(site: Site) -> None:
+    """What a worker has taken may be lost and sent again before it comes to it."""
+    site.owe(1, 2)
+    record = site.journal.instance(uid(2))
+    assert record is not None
+
+    def replace_second(_: str) -> None:
+        site.pacs.during = lambda _: None
+        site.spool.remove(record.file_name)
+        site.journal.lose([record.file_name], outcome="lost by the test")
+        site.owe(2)
+
+    site.pacs.during = replace_second
+    site.run(site.worker(), POLICY.base_s + 1)
+
+    assert site.pacs.received == [uid(1), uid(2)]
+    assert not site.logged("delivery failed")
+
+
+def test_a_file_that_cannot_be_read_just_now_has_not_failed(site: Site) -> None:
+    """The node may lack descriptors for an hour: that is no fault of the instances."""
+    site.owe(1, 2)
+    site.disk.faults = {"read": errno.EMFILE}
     worker = site.worker()
     site.run(worker, 3600)
-
-    assert site.pacs.offered == []
-    assert site.states() == {1: "failed"}
+    assert site.states() == {1: "due", 2: "due"}
     assert site.outcome(1) == UNREADABLE
+    assert len(site.logged("delivery put off")) < 100
+    site.disk.faults = {}
+    site.run(worker, POLICY.cap_s)
+
+    assert set(site.states().values()) == {"delivered"}
+    assert site.journal.destination("pacs").failures == 0
+
+
+def test_a_file_that_can_never_be_read_delays_nobody(site: Site) -> None:
+    """Whatever the disk says of it, it may be there all the same: it is due, behind the others."""
+    site.owe(1, 2, 3)
+    record = site.journal.instance(uid(1))
+    assert record is not None
+    path = site.data / "instances" / record.file_name
+    path.unlink()
+    path.mkdir()
+    site.run(site.worker(), 60)
+
+    assert site.states() == {1: "due", 2: "delivered", 3: "delivered"}
 
 
 # ---- a destination that does not work
@@ -281,6 +334,36 @@ def test_a_destination_that_refuses_the_node_fails_nothing(
 
     assert set(site.states().values()) == {"delivered"}
     assert site.journal.destination("pacs").failures == 0
+
+
+def test_an_instance_that_is_refused_as_if_it_were_the_node_blocks_nobody(site: Site) -> None:
+    """After one wait another is asked for; then the refusal is known to be of the instance."""
+    site.owe(1, 2, 3)
+    site.pacs.answers = {uid(1): 0x0124}
+    worker = site.worker()
+    worker.turn()
+    assert site.states() == {1: "held", 2: "held", 3: "held"}
+    site.run(worker, 3 * POLICY.cap_s)
+
+    assert site.states() == {1: "failed", 2: "delivered", 3: "delivered"}
+    assert site.pacs.offered.count(uid(1)) == 1 + POLICY.strikes
+    assert site.journal.destination("pacs").failures == 0
+
+
+def test_a_destination_that_begins_to_refuse_the_node_fails_nothing(site: Site) -> None:
+    """In the middle of an association: one instance is asked about, the next shows what it is."""
+    site.owe(*range(1, 30))
+
+    def revoke(instance: str) -> None:
+        if instance == uid(10):
+            site.pacs.answer = 0x0124
+
+    site.pacs.during = revoke
+    worker = site.worker()
+    site.run(worker, 30 * POLICY.cap_s)
+
+    assert sorted(site.states().values()) == ["delivered"] * 9 + ["held"] * 20
+    assert len(site.pacs.associations) <= 34
 
 
 def test_a_destination_that_takes_no_context_at_all_is_held(site: Site) -> None:
