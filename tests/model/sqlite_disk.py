@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_int, c_int64, c_void_p
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
@@ -131,6 +131,10 @@ class Opened:
     is_unsynced_log: bool
 
 
+_IMMORTAL: Final[list[SqliteDisk]] = []
+"""A connection that died may be collected, and calls what it was given, at any later moment."""
+
+
 class SqliteDisk:
     """The file system that SQLite is given.
 
@@ -155,6 +159,7 @@ class SqliteDisk:
         self._library.sqlite3_randomness.argtypes = [c_int, c_void_p]
         self._methods = self._describe_methods()
         self._vfs = self._describe_vfs()
+        _IMMORTAL.append(self)
 
     def make_engine(self, *arguments: object, **named: object) -> Engine:
         """SQLAlchemy's own, which compiles a statement once for all nodes that there ever are.
