@@ -42,7 +42,7 @@ from scp.reload import following
 from scp.routes import RouteMiss
 from scp.rulebook import PinnedRoute, Rulebook
 from scp.scrub import Scrub
-from scp.sender import SenderAssociation, Timeouts
+from scp.sender import SenderAssociation, called
 from scp.spool import Spool
 from scp.tls import Acceptor, requestor
 from scp.transport import (
@@ -345,16 +345,7 @@ class Node:
         return Watchdog(parts, manager.alive, patience_s=manager.watchdog_s)
 
     def _association(self, name: str, contexts: Sequence[tuple[str, str]]) -> SenderAssociation:
-        destination = self._destinations[name]
-        return SenderAssociation(
-            (destination.host, destination.port),
-            destination.calling_ae_title,
-            destination.ae_title,
-            contexts,
-            Timeouts.answering_in(destination.response_s),
-            tls=requestor(destination),
-            stop=self._cut,
-        )
+        return called(self._destinations[name], contexts, self._cut)
 
     def _deidentifier(self, route: Route, request: StoreRequest) -> Admitted:
         engine = Deidentifier(

@@ -26,11 +26,13 @@ from scp.errors import (
     TransportError,
 )
 from scp.limits import KIB, RateFloor
+from scp.tls import requestor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from scp.dimse import Command
+    from scp.settings import Destination
     from scp.tls import Requestor
     from scp.wire import Signal
 
@@ -435,3 +437,24 @@ def _gather(command_set: bytearray, body: memoryview, number: int) -> bool:
 def _aborted(body: memoryview) -> PeerAborted:
     _, source, reason = negotiation.decode_result(body)
     return PeerAborted(source, reason)
+
+
+def called(
+    destination: Destination, contexts: Sequence[tuple[str, str]], stop: Signal | None = None
+) -> SenderAssociation:
+    """An association with a destination of the configuration, as that says; enter it to begin.
+
+    Args:
+        destination: Whom to call.
+        contexts: SOP classes with their transfer syntaxes, at most 128.
+        stop: Ends every wait when it is set.
+    """
+    return SenderAssociation(
+        (destination.host, destination.port),
+        destination.calling_ae_title,
+        destination.ae_title,
+        contexts,
+        Timeouts.answering_in(destination.response_s),
+        tls=requestor(destination),
+        stop=stop,
+    )

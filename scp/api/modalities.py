@@ -20,9 +20,9 @@ from scp.api.errors import Code, Fault, Missing
 from scp.api.jobs import origin, run
 from scp.api.parameters import Flag, is_set
 from scp.archive.job import JobKind, JobRequest
-from scp.archive.sending import associating
 from scp.errors import TransportError
 from scp.negotiation import VERIFICATION
+from scp.sender import called
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +113,7 @@ def _check(fields: Mapping[str, object]) -> None:
 
 def _echo(destination: Destination) -> None:
     try:
-        with associating(destination)(_ECHO) as association:
+        with called(destination, _ECHO) as association:
             if not association.accepted(*_ECHO[0]):
                 raise Fault(Code.NETWORK, "The destination does not take an echo")
             status = association.echo()

@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from scp.archive.rewriters import Rewriters
     from scp.archive.rewriting import Order
     from scp.logs import Log
+    from scp.room import Room
     from scp.settings import Destination
 
 
@@ -66,6 +68,24 @@ class Work(Protocol):
 
 
 class Kind(Protocol):
+    """What a kind of job has to say."""
+
+    def check(self, request: JobRequest) -> tuple[JobRequest, dict[str, object]]:
+        """The request with what it lacks, and the job's content before it runs.
+
+        Raises:
+            JobRefused, RequestFault, OutOfSpace: it cannot be done.
+        """
+
+    def begin(self, job_id: str, request: JobRequest) -> Work:
+        """What is to be done.
+
+        Raises:
+            JobRefused, RequestFault: it cannot be done any more.
+        """
+
+
+class Maker(Protocol):
     """What a kind of job that makes instances has to say."""
 
     def check(self, request: JobRequest) -> tuple[JobRequest, dict[str, object]]:
@@ -81,6 +101,24 @@ class Kind(Protocol):
         Raises:
             JobRefused, RequestFault: it cannot be done any more.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """A kind of job that makes instances: it takes room, and all of it is committed at once."""
+
+    maker: Maker
+    room: Room
+    carry_out: Callable[[Order], Rewriting]
+
+    def check(self, request: JobRequest) -> tuple[JobRequest, dict[str, object]]:
+        """See `Kind`."""
+        self.room.begin()
+        return self.maker.check(request)
+
+    def begin(self, job_id: str, request: JobRequest) -> Rewriting:
+        """See `Kind`."""
+        return self.carry_out(self.maker.order(job_id, request))
 
 
 class Kinds:
@@ -108,19 +146,22 @@ class Kinds:
             destinations: Those of the configuration as it is when asked.
             rewriters: The processes that help.
         """
-        self._catalogue = catalogue
-        self._modifier = modifier
-        self._threads = threads
-        self._log = log
-        self._rewriters = rewriters
-        self._committing = Lock()
-        stock = Stock(catalogue, pseudonyms)
+        carry_out = partial(
+            Rewriting,
+            catalogue=catalogue,
+            modifier=modifier,
+            threads=threads,
+            committing=Lock(),
+            log=log,
+            rewriters=rewriters,
+        )
+        stock, room = Stock(catalogue, pseudonyms), modifier.spool.room
         self._kinds: Mapping[JobKind, Kind] = {
-            JobKind.MODIFICATION: ModificationJob(stock),
-            JobKind.SPLIT: SplitJob(stock),
-            JobKind.MERGE: MergeJob(stock, modifier),
+            JobKind.MODIFICATION: Making(ModificationJob(stock), room, carry_out),
+            JobKind.SPLIT: Making(SplitJob(stock), room, carry_out),
+            JobKind.MERGE: Making(MergeJob(stock, modifier), room, carry_out),
+            JobKind.STORE: StoreJob(stock, modifier.spool, destinations),
         }
-        self._store = StoreJob(stock, modifier.spool, destinations)
 
     def checked(self, request: JobRequest) -> tuple[JobRequest, dict[str, object]]:
         """As a kind's `check`, with what every body can say of its job.
@@ -132,9 +173,6 @@ class Kinds:
         keeps_source = request.kind is JobKind.MODIFICATION
         options = requests.read_job_options(request.body, keep_source_default=keeps_source)
         told = replace(request, priority=options.priority, user_data=options.user_data)
-        if request.kind is JobKind.STORE:
-            return self._store.check(told)
-        self._modifier.spool.room.begin()
         return self._kinds[request.kind].check(told)
 
     def begin(self, job_id: str, request: JobRequest) -> Work:
@@ -143,14 +181,4 @@ class Kinds:
         Raises:
             JobRefused, RequestFault: it cannot be done any more.
         """
-        if request.kind is JobKind.STORE:
-            return self._store.begin(request)
-        return Rewriting(
-            self._kinds[request.kind].order(job_id, request),
-            self._catalogue,
-            self._modifier,
-            threads=self._threads,
-            committing=self._committing,
-            log=self._log,
-            rewriters=self._rewriters,
-        )
+        return self._kinds[request.kind].begin(job_id, request)

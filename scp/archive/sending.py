@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from scp.archive.reading import stored_file
 from scp.errors import ScpError, SpoolError, TransportError
-from scp.sender import SenderAssociation, Timeouts
+from scp.sender import SenderAssociation
 from scp.status import judge_status
-from scp.tls import requestor
 
 if TYPE_CHECKING:
     from scp.archive.catalogue import Catalogue
     from scp.archive.resources import StoredInstance
-    from scp.settings import Destination
     from scp.spool import Spool
 
 MOST_CONTEXTS: Final = 128
@@ -160,18 +158,6 @@ class Sending:
         status = association.store(context[0], instance.sop_instance_uid, context[1], data)
         verdict = judge_status(status)
         return "" if verdict.delivered else f"{verdict.value} (status {status:#06x})"
-
-
-def associating(destination: Destination) -> Associate:
-    """Prepares associations with a destination of the configuration."""
-    return lambda contexts: SenderAssociation(
-        (destination.host, destination.port),
-        destination.calling_ae_title,
-        destination.ae_title,
-        contexts,
-        Timeouts.answering_in(destination.response_s),
-        tls=requestor(destination),
-    )
 
 
 def _context(instance: StoredInstance) -> Context:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rules import requests
 from scp.archive.job import JobRefused, Status
 from scp.archive.job_stock import DESCRIPTION
-from scp.archive.sending import Sending, associating
+from scp.archive.sending import Sending
+from scp.sender import called
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,7 +44,7 @@ class StoreJob:
         }
         return request, content | ({"ParentResources": list(request.ids)} if request.ids else {})
 
-    def begin(self, request: JobRequest) -> Sending:
+    def begin(self, _job_id: str, request: JobRequest) -> Sending:
         """The work.
 
         Raises:
@@ -53,7 +55,7 @@ class StoreJob:
         options = requests.read_job_options(request.body, keep_source_default=True)
         return Sending(
             self.stock.catalogue.instances(request.ids),
-            associating(destination),
+            partial(called, destination),
             self.spool,
             self.stock.catalogue,
             permissive=options.permissive,

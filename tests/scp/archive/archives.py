@@ -128,3 +128,12 @@ def archive(data: Path, *, dies: bool = False) -> Iterator[Archive]:
         yield made
     finally:
         made.close()
+
+
+@contextmanager
+def series(data: Path, count: int) -> Iterator[Archive]:
+    """An archive with one series of so many CT."""
+    with archive(data) as made:
+        for number in range(1, count + 1):
+            made.store(instances.small_ct(instance=number))
+        yield made

@@ -11,7 +11,7 @@ from scp.archive.identifiers import Level
 from scp.archive.job import JobKind, JobRefused, JobRequest, JobState, Status
 from scp.archive.jobs import Jobs
 from tests import instances
-from tests.scp.archive.archives import Silent, archive
+from tests.scp.archive.archives import Silent, archive, series
 
 COUNT = 6
 PATIENCE_S = 20.0
@@ -41,9 +41,7 @@ class Gate:
 @pytest.fixture
 def stored(tmp_path):
     """An archive with one series of six."""
-    with archive(tmp_path / "data") as made:
-        for number in range(1, COUNT + 1):
-            made.store(instances.small_ct(instance=number))
+    with series(tmp_path / "data", COUNT) as made:
         yield made
 
 

@@ -15,8 +15,7 @@ from scp.archive.job import JobRefused, Status
 from scp.archive.modifier import Treatment
 from scp.archive.rewriting import Order, Rewriting
 from scp.errors import JournalError
-from tests import instances
-from tests.scp.archive.archives import Silent, archive
+from tests.scp.archive.archives import Silent, series
 
 BASIC = Treatment(compile_plan(ready_made("basic")))
 NOT_THE_SECOND = Treatment(
@@ -30,9 +29,7 @@ COUNT = 5
 @pytest.fixture
 def stored(tmp_path):
     """An archive with one series of five."""
-    with archive(tmp_path / "data") as made:
-        for number in range(1, COUNT + 1):
-            made.store(instances.small_ct(instance=number))
+    with series(tmp_path / "data", COUNT) as made:
         yield made
 
 

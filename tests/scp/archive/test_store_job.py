@@ -13,9 +13,8 @@ from pynetdicom.sop_class import CTImageStorage
 from scp.archive.identifiers import Level
 from scp.archive.job import JobKind, JobRefused, JobRequest, JobState, Status
 from scp.config import parse_config
-from tests import instances
 from tests.encoded import EXPLICIT
-from tests.scp.archive.archives import archive
+from tests.scp.archive.archives import series
 from tests.scp.archive.rewriting_apart import until
 from tests.scp.archive.test_jobs import COUNT, PATIENCE_S, anonymize, engine
 
@@ -34,9 +33,7 @@ routes:
 @pytest.fixture
 def stored(tmp_path):
     """An archive with one series of six."""
-    with archive(tmp_path / "data") as made:
-        for number in range(1, COUNT + 1):
-            made.store(instances.small_ct(instance=number))
+    with series(tmp_path / "data", COUNT) as made:
         yield made
 
 
